@@ -1,0 +1,245 @@
+"""The catalog: what gradlint knows about rules and library callables, read from `rules/`.
+
+Knows the shape of a rule page (`rules/<slug>.md`) and of a model file (`rules/models/*.toml`), and nothing about torch:
+no slug and no callable is named here. A new rule over a known cause is a new page; a new library is a new model file.
+Every mistake in them is a `CatalogError` that names the file and the key or row.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from gradlint.finding import Contract, Severity
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FlowWord = Literal["carries", "cuts", "zeroes", "unknown", "constant"]
+Cause = Literal[
+    "", "detach", "data-attribute", "numpy", "number", "rebuild", "grad-mode", "library", "non-differentiable",
+    "custom-function", "zero-gradient", "no-create-graph", "remade",
+]  # fmt: skip
+Returns = Literal[
+    "tensor", "array", "number", "scalar", "none", "self", "list", "tuple", "tensors", "unknown", "module", "image",
+]  # fmt: skip
+Saves = Literal["", "input", "output", "both"]
+ModeWord = Literal["", "no-grad", "enable-grad"]
+
+CAUSES: tuple[str, ...] = tuple(word for word in get_args(Cause) if word)
+SECTIONS = ("What it does", "Why it matters", "Bad", "Good", "Fix safety", "What it does not report")
+PAGES = "rules/"  #: where `Rule.url` points; relative to the project
+
+_TITLE = re.compile(r"# (\S+)\n")
+_TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+
+
+class CatalogError(Exception):
+    """A rule page or a model file is malformed; the message names the file and the key or row."""
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one library callable does to the gradient."""
+
+    name: str
+    flow: FlowWord = "carries"
+    outputs: tuple[FlowWord, ...] = ()  #: flows of several outputs, in order; then the result is a tuple
+    fields: tuple[str, ...] = ()  #: names of the outputs when the result is a named tuple
+    cause: Cause = ""  #: for cuts and zeroes: the cause that a rule page claims
+    inputs: tuple[str, ...] = ()  #: names of the arguments that carry; empty: all tensor arguments
+    signature: tuple[str, ...] = ()  #: parameter names in order, self excluded, where known
+    returns: Returns = "tensor"
+    inplace: bool = False  #: writes into self, or into the first argument
+    view: bool = False  #: the result shares self's storage
+    saves: Saves = ""  #: what backward needs
+    mode: ModeWord = ""  #: the callee runs in this grad mode
+    foreign: bool = False  #: a value-changing operation outside torch
+    raises: bool = False  #: raises when a tensor argument requires grad
+    module: bool = False  #: a class of modules
+    parameters: tuple[str, ...] = ()  #: of a module class: its parameter attributes
+    factory: bool = False  #: makes a fresh leaf; honours requires_grad=
+    demand: str = ""  #: a call that itself asks for a gradient
+    term: bool = False  #: the result is a sum of the inputs
+    product: bool = False  #: the result is a product of the inputs
+    aliases: tuple[str, ...] = ()  #: further qualified names with the same behaviour
+    select: tuple[str, ...] = ()  #: arguments that only select: index, mask, condition
+    until: str = ""
+    since: str = ""
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule, as its page describes it."""
+
+    slug: str
+    contracts: tuple[Contract, ...]
+    severity: Severity
+    summary: str
+    help: str
+    text: str
+    url: str
+    causes: tuple[Cause, ...] = ()
+    enabled: bool = True
+
+
+class _Library(msgspec.Struct, forbid_unknown_fields=True):
+    """The reserved table of a model file: which release the rows were proved against."""
+
+    name: str
+    version: str = ""
+    generated: bool = False
+
+
+class Catalog:
+    """All rules and rows, by name."""
+
+    def __init__(self, rules: Mapping[str, Rule], rows: Mapping[str, Row]) -> None:
+        self.rules: dict[str, Rule] = dict(rules)
+        self._rows: dict[str, Row] = dict(rows)
+        self._by_contract = _claims(self.rules.values())
+
+    @classmethod
+    def load(cls, extra: Sequence[Path] = ()) -> Catalog:
+        """Read gradlint's own data; rows of the user's `extra` model files replace rows of the same name."""
+        own = _own()
+        return cls(own.rules, {**own._rows, **read_models(extra)}) if extra else own
+
+    def rule(self, slug: str) -> Rule | None:
+        """The rule of this name."""
+        return self.rules.get(slug)
+
+    def rule_for(self, contract: str, cause: str = "") -> Rule | None:
+        """The rule that claims this cause under this contract, else the one that claims the contract as a whole."""
+        return self._by_contract.get((contract, cause)) or self._by_contract.get((contract, ""))
+
+    def row(self, name: str) -> Row | None:
+        """The row of a qualified name or alias; nothing is guessed."""
+        return self._rows.get(name)
+
+    def rows(self) -> list[Row]:
+        """Every row once, sorted by name."""
+        unique = {row.name: row for row in self._rows.values()}
+        return [unique[name] for name in sorted(unique)]
+
+
+def data_folder() -> Path:
+    """Where the pages and models lie: inside the installed package, or in the repository beside it."""
+    package = Path(__file__).resolve().parent
+    bundled = package / "_rules"
+    return bundled if bundled.is_dir() else package.parent / "rules"
+
+
+def read_rule(path: Path) -> Rule:
+    """Read one rule page and check its shape."""
+    text = _read(path)
+    title = _TITLE.match(text)
+    if title is None or title[1] != path.stem:
+        raise CatalogError(f"{path}: the page must start with the line '# {path.stem}'")
+    block = _TOML.search(text)
+    if block is None:
+        raise CatalogError(f"{path}: no ```toml block")
+    _check_sections(path, text)
+    fields = _parse(path, block[1])
+    for reserved in ("slug", "text", "url") & fields.keys():
+        raise CatalogError(f"{path}: key '{reserved}' is not for the page to set")
+    return _rule(path, {**fields, "slug": path.stem, "text": text, "url": f"{PAGES}{path.name}"})
+
+
+def read_models(paths: Iterable[Path]) -> dict[str, Row]:
+    """Read model files; the result holds every row under its name and its aliases."""
+    rows: dict[str, Row] = {}
+    origin: dict[str, Path] = {}
+    for path in paths:
+        for row in _read_model(path):
+            for name in (row.name, *row.aliases):
+                if name in rows:
+                    raise CatalogError(f"{path}: row '{row.name}': '{name}' is already in {origin[name]}")
+                rows[name] = row
+                origin[name] = path
+    return rows
+
+
+@cache
+def _own() -> Catalog:
+    folder = data_folder()
+    rules = [read_rule(path) for path in sorted(folder.glob("*.md"))]
+    return Catalog({rule.slug: rule for rule in rules}, read_models(sorted(folder.glob("models/*.toml"))))
+
+
+def _claims(rules: Iterable[Rule]) -> dict[tuple[str, str], Rule]:
+    """Index rules by contract and cause. Findings of contract "other" name their rule themselves."""
+    claims: dict[tuple[str, str], Rule] = {}
+    for rule in rules:
+        for key in ((contract, cause) for contract in rule.contracts for cause in rule.causes or ("",)):
+            if key[0] == "other":
+                continue
+            if key in claims:
+                cause = f" with cause '{key[1]}'" if key[1] else ""
+                raise CatalogError(f"{rule.url}: contract '{key[0]}'{cause} is already claimed by {claims[key].url}")
+            claims[key] = rule
+    return claims
+
+
+def _check_sections(path: Path, text: str) -> None:
+    found = tuple(_HEADING.findall(_CODE.sub("", text)))
+    if found != SECTIONS:
+        raise CatalogError(f"{path}: sections must be {', '.join(SECTIONS)}; found {', '.join(found) or 'none'}")
+
+
+def _rule(path: Path, fields: Mapping[str, object]) -> Rule:
+    try:
+        rule = msgspec.convert(fields, Rule)
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"{path}: {error}") from error
+    for key, value in (("contracts", rule.contracts), ("summary", rule.summary), ("help", rule.help)):
+        if not value:
+            raise CatalogError(f"{path}: key '{key}' is empty")
+    return rule
+
+
+def _read_model(path: Path) -> list[Row]:
+    tables = _parse(path, _read(path))
+    try:
+        if "library" in tables:
+            msgspec.convert(tables.pop("library"), _Library)
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"{path}: table 'library': {error}") from error
+    return [_row(path, name, body) for name, body in tables.items()]
+
+
+def _row(path: Path, name: str, body: object) -> Row:
+    if not isinstance(body, dict) or "name" in body:
+        raise CatalogError(f"{path}: row '{name}' must be a table without a key 'name'")
+    try:
+        row = msgspec.convert({**body, "name": name}, Row)
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"{path}: row '{name}': {error}") from error
+    for word in ("cuts", "zeroes"):
+        if not row.cause and (row.flow == word or word in row.outputs):
+            raise CatalogError(f"{path}: row '{name}': flow '{word}' needs a key 'cause'")
+    if row.fields and len(row.fields) != len(row.outputs):
+        raise CatalogError(f"{path}: row '{name}': as many 'fields' as 'outputs' are needed")
+    return row
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{path}: cannot be read: {error}") from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"{path}: not valid TOML: {error}") from error

@@ -1,0 +1,220 @@
+"""The tape as a graph: which value reaches which, and how strongly.
+
+The strength of a path is that of its weakest edge, the strength of a value that of the best path to it from any source.
+Two levels below `Flow` tell data that only selected positions, and no data at all. Knows nothing of rules or findings.
+Correct for edges in any order, one pass where ids are in time order (they are, on the tapes of both producers).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from collections.abc import Set as AbstractSet
+from functools import cached_property
+from heapq import heappop, heappush
+
+import msgspec
+
+from gradlint.tape import Capture, Edge, Flow, Kind, Tape, Value
+
+NOTHING = -2  #: no data path
+SELECTS = -1  #: data only chose positions: an index, a mask, a condition
+CUTS = int(Flow.CUTS)  #: a data path, no gradient
+ZEROES = int(Flow.ZEROES)
+UNKNOWN = int(Flow.UNKNOWN)
+CARRIES = int(Flow.CARRIES)
+
+
+class Way(msgspec.Struct, frozen=True):
+    """How data goes from `start` over the frontier to the end; siblings are the other cuts that end the same life."""
+
+    start: int
+    edges: tuple[Edge, ...]
+    frontier: Edge
+    siblings: tuple[Edge, ...] = ()
+
+
+def weight(edge: Edge) -> int:
+    """How strong an edge is."""
+    return SELECTS if edge.select else int(edge.flow)
+
+
+def is_source(value: Value) -> bool:
+    """Whether a gradient could be asked of the value itself: a leaf that may require grad."""
+    return value.leaf and value.requires_grad != "no"
+
+
+class Graph:
+    """Adjacency and strengths of one tape."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.values = tape.values
+        self.into: list[list[Edge]] = [[] for _ in tape.values]
+        self.out: list[list[Edge]] = [[] for _ in tape.values]
+        self.captures: dict[int, list[Capture]] = {}
+        self.ordered = True
+        for edge in tape.edges:
+            self.into[edge.dst].append(edge)
+            self.out[edge.src].append(edge)
+            self.ordered = self.ordered and edge.src < edge.dst
+        for capture in tape.captures:
+            self.captures.setdefault(capture.value, []).append(capture)
+        self._towards: dict[int, dict[int, int]] = {}
+        self._live: dict[tuple[int, bool], frozenset[int]] = {}
+
+    @cached_property
+    def strength(self) -> list[int]:
+        """How strongly each value hangs on a source."""
+        return self.flood({v.id for v in self.values if is_source(v)})
+
+    @cached_property
+    def unwanted(self) -> frozenset[int]:
+        """Leaves made again from a value with a past, that nobody wants a gradient of: the end of a hidden cut."""
+        return frozenset(
+            v.id for v in self.values
+            if v.remade and not v.wanted and v.leaf and v.requires_grad == "yes"
+            and any(self.strength[e.src] >= CUTS for e in self.into[v.id])
+        )  # fmt: skip
+
+    @cached_property
+    def bare(self) -> list[int]:
+        """The strengths if the unwanted leaves were no sources: what the cut in front of them left."""
+        if not self.unwanted:
+            return self.strength
+        return self.flood({v.id for v in self.values if is_source(v)} - self.unwanted)
+
+    @cached_property
+    def unknown(self) -> list[bool]:
+        """Whether anything unknown is the value or an ancestor of it."""
+        return self._spread(
+            v.may_own or v.kind == Kind.UNKNOWN or (v.leaf and v.requires_grad == "maybe")
+            or any(e.flow == Flow.UNKNOWN for e in self.into[v.id])
+            for v in self.values
+        )  # fmt: skip
+
+    @cached_property
+    def joined(self) -> list[bool]:
+        """Whether the value or an ancestor of it stands for several."""
+        return self._spread(v.joined for v in self.values)
+
+    @cached_property
+    def certain(self) -> list[bool]:
+        """Whether the value requires grad whatever happens: known ways only, and no join on them."""
+        sure = [v.leaf and v.requires_grad == "yes" for v in self.values]
+        while self._pass(sure, lambda e: sure[e.src] and e.flow in (Flow.CARRIES, Flow.ZEROES)
+                         and not self.values[e.dst].joined):  # fmt: skip
+            pass
+        return sure
+
+    def flood(self, sources: AbstractSet[int]) -> list[int]:
+        """The strength of every value, from these sources; a value that may own parameters is a source of its own."""
+        best = [CARRIES if v.id in sources else UNKNOWN if v.may_own else NOTHING for v in self.values]
+        again = True
+        while again:
+            again = False
+            for edges in self.into:
+                for edge in edges:
+                    given = min(best[edge.src], weight(edge))
+                    if given > best[edge.dst]:
+                        best[edge.dst] = given
+                        again = not self.ordered
+        return best
+
+    def towards(self, end: int) -> dict[int, int]:
+        """Every ancestor of `end`, with the strength of its best path to it."""
+        if end not in self._towards:
+            self._towards[end] = self._back(end)
+        return self._towards[end]
+
+    def reach(self, starts: Iterable[int], level: int) -> set[int]:
+        """What is reached from `starts` over edges stronger than `level`."""
+        found = set(starts)
+        todo = list(found)
+        while todo:
+            for edge in self.out[todo.pop()]:
+                if weight(edge) > level and edge.dst not in found:
+                    found.add(edge.dst)
+                    todo.append(edge.dst)
+        return found
+
+    def live(self, level: int = CUTS, *, bare: bool = False) -> frozenset[int]:
+        """The values stronger than `level`."""
+        key = (level, bare)
+        if key not in self._live:
+            strength = self.bare if bare else self.strength
+            self._live[key] = frozenset(i for i, given in enumerate(strength) if given > level)
+        return self._live[key]
+
+    def frontier(self, live: AbstractSet[int], end: int, level: int = CUTS) -> list[Edge]:
+        """The edges on the way to `end` whose input is live and whose output is not, the one nearest to `end` last."""
+        towards = self.towards(end)
+        found = [e for e in self._near(live, towards) if e.src in live and e.dst in towards and e.dst not in live]
+        if level == ZEROES:
+            found = [e for e in found if weight(e) == ZEROES and towards[e.dst] >= ZEROES]
+        return sorted(found, key=lambda e: (min(weight(e), towards[e.dst], level), e.time))
+
+    def chain(self, start: int, end: int) -> tuple[Edge, ...]:
+        """The shortest of the strongest ways from `start` to `end`; empty where there is none."""
+        towards = self.towards(end)
+        need = towards.get(start, NOTHING)
+        came: dict[int, Edge] = {}
+        todo = deque([start])
+        while todo and end not in came and start != end:
+            for edge in self.out[todo.popleft()]:
+                fits = min(weight(edge), towards.get(edge.dst, NOTHING)) >= need
+                if fits and edge.dst not in came and edge.dst != start and edge.dst in towards:
+                    came[edge.dst] = edge
+                    todo.append(edge.dst)
+        return _unwind(came, start, end)
+
+    def way(self, frontier: list[Edge], end: int, start: int | None = None, over: int | None = None) -> Way:
+        """The way over the nearest frontier edge, from `start` (else from that edge's input), on request by `over`."""
+        edge = frontier[-1]
+        begin = edge.src if start is None else start
+        middle = () if over is None else self.chain(edge.dst, over)
+        edges = (*self.chain(begin, edge.src), edge, *middle, *self.chain(edge.dst if over is None else over, end))
+        siblings = {e.span: e for e in frontier if e.span != edge.span and not e.select}
+        return Way(begin, edges, edge, tuple(siblings.values())[-4:])
+
+    def _near(self, live: Collection[int], towards: Collection[int]) -> Iterable[Edge]:
+        if len(live) < len(towards):
+            return (e for v in live for e in self.out[v])
+        return (e for v in towards for e in self.into[v])
+
+    def _back(self, end: int) -> dict[int, int]:
+        best = {end: CARRIES}
+        todo = [-end]
+        while todo:
+            value = -heappop(todo)
+            for edge in self.into[value]:
+                given = min(best[value], weight(edge))
+                if given > best.get(edge.src, NOTHING):
+                    best[edge.src] = given
+                    heappush(todo, -edge.src)
+        return best
+
+    def _spread(self, seeds: Iterable[bool]) -> list[bool]:
+        marks = list(seeds)
+        while self._pass(marks, lambda e: marks[e.src]):
+            pass
+        return marks
+
+    def _pass(self, marks: list[bool], holds: Callable[[Edge], bool]) -> bool:
+        """Mark the outputs of all edges that hold; whether another pass may find more."""
+        changed = False
+        for edges in self.into:
+            for edge in edges:
+                if not marks[edge.dst] and holds(edge):
+                    marks[edge.dst] = changed = True
+        return changed and not self.ordered
+
+
+def _unwind(came: dict[int, Edge], start: int, end: int) -> tuple[Edge, ...]:
+    found: list[Edge] = []
+    at = end
+    while at != start:
+        if at not in came:
+            return ()
+        found.append(came[at])
+        at = came[at].src
+    return tuple(reversed(found))

@@ -1,0 +1,64 @@
+"""The static producer: source text -> program -> abstract machine -> tapes. It never imports or runs user code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gradlint.finding import FileError
+from gradlint.static.entries import Runs
+from gradlint.static.imports import Project, Source
+from gradlint.static.sites import demand_sites, functions_of
+from gradlint.static.words import relevant
+from gradlint.tape import Span, Tape
+
+if TYPE_CHECKING:
+    from gradlint.catalog import Catalog
+
+__all__ = ["Result", "Source", "analyse", "relevant"]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What the static half knows of a set of files."""
+
+    tapes: list[Tape]
+    errors: list[FileError]
+    analysed: set[str]
+    context: set[str]
+    sites: list[tuple[Span, str]]
+    functions: dict[str, list[tuple[int, int, str]]]
+    reached: set[Span]
+    budget: list[Span]
+
+
+def analyse(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None] | None = None) -> Result:
+    """Run the named sources on abstract values; `read` gives the text of further files of the project."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
+    ordered = sorted(sources, key=lambda s: s.path.as_posix())
+    project = Project(ordered, read or read_context)
+    runs = Runs(project, catalog)
+    paths = [s.path for s in ordered if s.named]
+    runs.run_all(paths)
+    programs = {s.file: program for s in ordered if s.named and (program := project.program(s.path)) is not None}
+    return Result(
+        tapes=runs.tapes,
+        errors=[*project.errors, *runs.errors],
+        analysed=set(programs),
+        context={s.file for s in project.sources.values() if not s.named},
+        sites=[site for program in programs.values() for site in demand_sites(program)],
+        functions={file: functions_of(program) for file, program in programs.items()},
+        reached=set(runs.reached),
+        budget=runs.budget,
+    )
+
+
+def read_context(path: Path) -> str | None:
+    """The text of a file that was not named, None if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,14 @@
+"""How much the machine may do, counted in steps, never in seconds: findings must not depend on the machine they run on."""
+
+from __future__ import annotations
+
+WHOLE_RUN = 300_000  #: steps of a module run as a script
+PARTIAL_RUN = 30_000  #: steps of a run that starts in the middle
+CALL_DEPTH = 24  #: calls inside calls
+UNROLL = 12  #: a known sequence up to this length is run element by element
+ALTERNATIVES = 5  #: known alternatives of one value
+CONTENT = 400  #: items that a container keeps apart
+
+
+class BudgetHit(BaseException):  # noqa: N818 - not an error of the program; must pass `except Exception`
+    """The run used up its steps: what follows is unknown, the demands not reached are undecided."""

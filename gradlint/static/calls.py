@@ -1,0 +1,252 @@
+"""Calling things: binding arguments, running bodies, generators, decorators, partials, and what an unknown call may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gradlint.static import builtin, classes, library, modes, modules, statements, tensors
+from gradlint.static import program as p
+from gradlint.static.arguments import Args
+from gradlint.static.machine import NORMAL, Machine, defined
+from gradlint.static.store import MISSING
+from gradlint.static.values import (
+    Alt, ClassObj, DictObj, Frame, Function, Generator, Instance, Lib, ListObj, Method, Mode, Native, Partial,
+    Raised, Tensor, Unknown, Val, Wrapped,
+)  # fmt: skip
+from gradlint.tape import Span
+
+_OPERATORS = {
+    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "//": "floordiv", "%": "mod", "**": "pow", "@": "matmul",
+    "&": "and", "|": "or", "^": "xor", "<<": "lshift", ">>": "rshift",
+}  # fmt: skip
+
+
+def call(m: Machine, callee: Val, args: Args) -> Val:
+    """`callee(args)`."""
+    m.step()
+    match callee:
+        case Function():
+            return invoke(m, callee, args)
+        case Method():
+            return call(m, callee.function, args.prepend(callee.receiver))
+        case Native():
+            return builtin.method(m, callee, args)
+        case Lib():
+            return library.call(m, callee.name, args)
+        case ClassObj():
+            return classes.instantiate(m, callee, args)
+        case Instance():
+            return _call_instance(m, callee, args)
+        case Partial():
+            return call(m, callee.function, _partial_args(callee, args))
+        case Wrapped():
+            return _call_wrapped(m, callee, args)
+        case Mode():
+            return modes.decorate(m, callee, args)
+        case Alt():
+            return m.alternatives(callee, lambda option: call(m, option, args))
+        case Unknown():
+            return _call_unknown_value(m, callee, args)
+        case None:
+            raise Raised("'NoneType' object is not callable", kind="TypeError")
+    return unknown_call(m, callee, args, m.text(args.span))
+
+
+def _partial_args(callee: Partial, args: Args) -> Args:
+    made = args.prepend(*callee.args)
+    made.keywords = {**callee.kwargs, **args.keywords}
+    return made
+
+
+def _call_instance(m: Machine, callee: Instance, args: Args) -> Val:
+    if modules.is_module(m, callee):
+        return modules.call(m, callee, args)
+    declared, owner = classes.find(m, callee.cls, "__call__")
+    if declared is not MISSING:
+        return call(m, classes.bind(m, declared, callee, owner), args)
+    return library.call_instance(m, callee, args)
+
+
+def _call_wrapped(m: Machine, callee: Wrapped, args: Args) -> Val:
+    match callee.kind:
+        case "mode":
+            with modes.entered(m, callee.more):
+                return call(m, callee.function, args)
+        case "native":
+            return callee.more(m, args)
+    return call(m, callee.function, args)
+
+
+def _call_unknown_value(m: Machine, callee: Unknown, args: Args) -> Val:
+    as_tensor = tensors.method_of_unknown(m, callee, args)
+    if as_tensor is not NotImplemented:
+        return as_tensor
+    return unknown_call(m, callee, args, m.text(args.span))
+
+
+def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
+    """A call of something unknown: its result may hold what it was given, and more; it may fill what it was given."""
+    receiver = callee.origin if isinstance(callee, Unknown) else callee.receiver if isinstance(callee, (Native, Method)) else None
+    given = [*args.all(), receiver] if receiver is not None else args.all()
+    sources = [n for v in given for n in m.nodes(v, depth=3)]
+    if isinstance(callee, Unknown):
+        sources.append(m.unknown_node(callee))
+    made = m.unknown(label, dict.fromkeys(sources), args.span, origin=callee if isinstance(callee, Unknown) else receiver)
+    for value in args.all():
+        disturb(m, value, made)
+    modules.fire_loose_hooks(m, callee, args, made)
+    return made
+
+
+def disturb(m: Machine, value: Val, cause: Unknown) -> None:
+    """An unknown callee may append to a container it was given."""
+    if isinstance(value, (ListObj, DictObj)) and value.cells.get("$open") is not True:
+        m.set(value, "$open", True)
+
+
+# --- functions of the project ----------------------------------------------------------------------------------------
+
+
+def make_function(m: Machine, frame: Frame, node: p.FunctionDef | p.Lambda) -> Function:
+    """The function object of a def or lambda: defaults are evaluated now."""
+    from gradlint.static.expressions import evaluate
+
+    made = Function(node, frame.module, frame)
+    if isinstance(node, p.Lambda):
+        made.cls = frame.cls
+    for param in (*node.params.posonly, *node.params.ordinary, *node.params.kwonly):
+        if param.default is not None:
+            made.defaults[param.name] = evaluate(m, frame, param.default)
+    return made
+
+
+def define(m: Machine, frame: Frame, node: p.FunctionDef) -> Val:
+    """A def statement: the function through its decorators."""
+    from gradlint.static.expressions import evaluate
+
+    value: Val = make_function(m, frame, node)
+    for decorator in reversed(node.decorators):
+        applied = evaluate(m, frame, decorator)
+        value = builtin.decorate(m, frame, applied, value, m.span(frame, decorator))
+    return value
+
+
+def invoke(m: Machine, function: Function, args: Args) -> Val:
+    """Run a function of the project."""
+    if m.deep():
+        return unknown_call(m, function, args, m.text(args.span))
+    frame = Frame(function.module, function.node.scope, function.parent, function)
+    frame.start = m.store.mark()
+    bind_parameters(m, frame, function, args)
+    node = function.node
+    if isinstance(node, p.FunctionDef):
+        m.mark_called(defined(node, function.module.program.file))
+        if node.is_generator:
+            return Generator(function, frame)
+    m.stack.append(args.span)
+    try:
+        return _run_body(m, frame, function, args)
+    finally:
+        m.stack.pop()
+
+
+def _run_body(m: Machine, frame: Frame, function: Function, args: Args) -> Val:
+    if isinstance(function.node, p.Lambda):
+        from gradlint.static.expressions import evaluate
+
+        return evaluate(m, frame, function.node.body)
+    signal = statements.block(m, frame, function.node.body)
+    if signal == NORMAL:
+        m.set(frame, "$return", None)
+    m.settle(frame.start, frame.pending, True)
+    value = frame.cells.get("$return", MISSING)
+    value = None if value is MISSING else value
+    if isinstance(value, Tensor):
+        m.tape.capture(value.cells["$node"], "return", args.span, f"{function.name}(...)")
+    return value
+
+
+def bind_parameters(m: Machine, frame: Frame, function: Function, args: Args) -> None:
+    """Python's binding; what is missing because the call is not fully known is unknown."""
+    params = function.node.params
+    names = [q.name for q in (*params.posonly, *params.ordinary)]
+    keywords = dict(args.keywords)
+    for i, name in enumerate(names):
+        value = args.positional[i] if i < len(args.positional) else keywords.pop(name, MISSING)
+        m.set(frame, name, _or_default(m, function, name, value, args))
+    if params.star is not None:
+        extra = args.positional[len(names) :]
+        m.set(frame, params.star.name, ListObj(extra, "list", True) if args.rest else tuple(extra))
+    for param in params.kwonly:
+        m.set(frame, param.name, _or_default(m, function, param.name, keywords.pop(param.name, MISSING), args))
+    if params.kwargs is not None:
+        rest = DictObj()
+        for key, value in keywords.items():
+            rest.cells["k", key] = value
+        if args.rest:
+            rest.cells["$open"] = True
+        m.set(frame, params.kwargs.name, rest)
+    if names:
+        frame.receiver = frame.cells.get(names[0])
+
+
+def _or_default(m: Machine, function: Function, name: str, value: Val, args: Args) -> Val:
+    if value is not MISSING:
+        if isinstance(value, Tensor):
+            m.tape.capture(value.cells["$node"], "argument", args.span, f"{function.name}({name}=...)")
+        return value
+    if args.rest:
+        return Unknown(name)
+    default = function.defaults.get(name, MISSING)
+    return Unknown(name) if default is MISSING else default
+
+
+# --- generators ------------------------------------------------------------------------------------------------------
+
+
+def run_generator(m: Machine, generator: Generator) -> list[Val]:
+    """All values a generator yields, by running it to its end once."""
+    if generator.done is None:
+        frame = generator.frame
+        frame.yields = []
+        frame.start = m.store.mark()
+        m.stack.append(m.here())
+        try:
+            statements.block(m, frame, statements.body_of(generator.function))
+            m.settle(frame.start, frame.pending, True)
+        finally:
+            m.stack.pop()
+        generator.done = list(frame.yields)
+    return generator.done
+
+
+def run_around(m: Machine, generator: Generator, body: Callable[[Val], None]) -> None:
+    """Run a context manager's generator, with the block at its yield."""
+    frame = generator.frame
+    frame.yields = body
+    frame.start = m.store.mark()
+    statements.block(m, frame, statements.body_of(generator.function))
+    m.settle(frame.start, frame.pending, True)
+
+
+# --- operators of project classes ------------------------------------------------------------------------------------
+
+
+def operator_method(m: Machine, frame: Frame, op: str, left: Val, right: Val, span: Span) -> Val:
+    """`__add__` and its kind on instances of the project."""
+    name = _OPERATORS.get(op, "")
+    for receiver, other, method in ((left, right, f"__{name}__"), (right, left, f"__r{name}__")):
+        if isinstance(receiver, Instance):
+            declared, owner = classes.find(m, receiver.cls, method)
+            if declared is not MISSING:
+                return call(m, classes.bind(m, declared, receiver, owner), Args(span, frame, [other]))
+    return NotImplemented
+
+
+def special_method(m: Machine, frame: Frame, receiver: Val, name: str, span: Span, *given: Val) -> Val:
+    """A dunder method of a project instance, NotImplemented if it has none."""
+    if isinstance(receiver, Instance):
+        declared, owner = classes.find(m, receiver.cls, name)
+        if declared is not MISSING:
+            return call(m, classes.bind(m, declared, receiver, owner), Args(span, frame, given))
+    return NotImplemented

@@ -1,0 +1,223 @@
+"""What is run: every script as a whole program, then what no run has called, from its beginning on unknown arguments.
+
+A class nobody constructs lives once: constructed with unknown arguments, then each uncalled method from that state, with
+the attributes that other methods assign unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradlint.finding import FileError
+from gradlint.static import calls, classes, demands, imports
+from gradlint.static import program as p
+from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
+from gradlint.static.arguments import Args
+from gradlint.static.imports import Project
+from gradlint.static.machine import Machine, defined
+from gradlint.static.store import MISSING
+from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
+from gradlint.static.words import may_demand, names_a_loss
+from gradlint.tape import Span, Tape
+
+if TYPE_CHECKING:
+    from gradlint.catalog import Catalog
+
+
+class Runs:
+    """The tapes of all runs, and what they reached."""
+
+    def __init__(self, project: Project, catalog: Catalog) -> None:
+        self.project = project
+        self.catalog = catalog
+        self.tapes: list[Tape] = []
+        self.called: set[Span] = set()
+        self.reached: dict[Span, str] = {}
+        self.budget: list[Span] = []
+        self.errors: list[FileError] = []
+
+    def run_all(self, paths: list[Path]) -> None:
+        """Whole runs of scripts first, then partial runs of what is left over."""
+        programs = {path: program for path in paths if (program := self.project.program(path)) is not None}
+        imported = {target for path, program in programs.items() for target in imported_files(self.project, path, program)}
+        for path, program in programs.items():
+            if path not in imported or _has_main_guard(program):
+                self._guarded(path, lambda path=path: self._whole(path))  # type: ignore[misc]
+        for path, program in programs.items():
+            self._guarded(path, lambda path=path, program=program: self._leftovers(path, program))  # type: ignore[misc]
+
+    def _guarded(self, path: Path, run: object) -> None:
+        """A defect of the machine costs one file, is reported, and nothing else."""
+        try:
+            run()  # type: ignore[operator]
+        except RecursionError:
+            self._internal(path, "the program is nested too deeply to follow")
+        except Exception as error:
+            self._internal(path, f"{type(error).__name__}: {error}")
+
+    def _internal(self, path: Path, message: str) -> None:
+        source = self.project.source(path)
+        self.errors.append(FileError(source.file if source else path.as_posix(), 1, 1, "internal", f"gradlint could not analyse this file: {message}"))
+
+    def _whole(self, path: Path) -> None:
+        m = Machine(self.catalog, self.project, WHOLE_RUN, whole=True)
+        try:
+            imports.load(m, path, as_main=True)
+            demands.end_of_run(m)
+        except Raised:
+            demands.end_of_run(m)
+        except BudgetHit:
+            self.budget.append(m.here())
+        self._collect(m)
+
+    def _leftovers(self, path: Path, program: p.Module) -> None:
+        """Partial runs of the functions and methods of a file that no run has called and that may demand something."""
+        source = self.project.source(path)
+        lines = source.text.splitlines() if source else []
+        wanted = [d for d in _definitions(program.body) if may_demand(d, lines)]
+        if all(self._was_called(program.file, d) for d in wanted):
+            return
+        m = Machine(self.catalog, self.project, PARTIAL_RUN, whole=False)
+        try:
+            module = imports.load(m, path)
+        except (Raised, BudgetHit):
+            return
+        if isinstance(module, ModuleObj):
+            self._partial_runs(m, module, wanted)
+        self._collect(m)
+
+    def _partial_runs(self, m: Machine, module: ModuleObj, wanted: list[p.FunctionDef | p.ClassDef]) -> None:
+        frame = Frame(module, module.program.scope)
+        frame.cells = module.cells
+        start = m.store.mark()
+        for node in wanted:
+            if self._was_called(module.program.file, node):
+                continue
+            value = module.cells.get(node.name, MISSING)
+            if isinstance(node, p.FunctionDef):
+                self._partial(m, frame, start, value, node)
+            elif isinstance(value, ClassObj):
+                self._life(m, frame, start, value, node)
+
+    def _partial(self, m: Machine, frame: Frame, start: int, value: Val, node: p.FunctionDef, receiver: Val = None) -> None:
+        m.steps = 0
+        span = m.span(frame, node.name_place)
+        args = Args(span, frame, [receiver] if receiver is not None else [])
+        args.rest = True
+        try:
+            result = calls.call(m, value, args)
+            if names_a_loss(node.qualname):
+                demands.returned_loss(m, result, span)
+            else:
+                demands.use_all(m, [result])
+        except Raised:
+            pass
+        except BudgetHit:
+            self.budget.append(span)
+        self.called |= m.called
+        m.stack.clear()
+        m.doubt = 0
+        m.store.rollback(start)
+
+    def _life(self, m: Machine, frame: Frame, start: int, cls: ClassObj, node: p.ClassDef) -> None:
+        """One construction, then every uncalled method from that state."""
+        m.steps = 0
+        made = self._construct(m, frame, cls)
+        begun = m.store.mark()
+        methods = [s for s in node.body if isinstance(s, p.FunctionDef) and s.name != "__init__"]
+        for method in methods:
+            if defined(method, cls.module.program.file) in self.called:
+                continue
+            for name in _assigned_elsewhere(node, method):
+                m.set(made, name, Unknown(name, made, name))
+            value, owner = classes.find(m, cls, method.name)
+            if value is MISSING:
+                continue
+            bound = classes.bind(m, value, made, owner)
+            target = bound.function if isinstance(bound, Wrapped) and bound.kind == "property" else bound
+            receiver = made if isinstance(bound, Wrapped) and bound.kind == "property" else None
+            self._partial(m, frame, begun, target, method, receiver)
+        m.store.rollback(start)
+
+    def _construct(self, m: Machine, frame: Frame, cls: ClassObj) -> Instance:
+        args = Args(m.span(frame, cls.node.name_place), frame)
+        args.rest = True
+        try:
+            made = classes.instantiate(m, cls, args)
+        except (Raised, BudgetHit):
+            made = None
+        m.stack.clear()
+        m.doubt = 0
+        return made if isinstance(made, Instance) else Instance(cls, args.span)
+
+    def _was_called(self, file: str, node: p.FunctionDef | p.ClassDef) -> bool:
+        if isinstance(node, p.ClassDef):
+            return all(defined(s, file) in self.called for s in node.body if isinstance(s, p.FunctionDef))
+        return defined(node, file) in self.called
+
+    def _collect(self, m: Machine) -> None:
+        self.tapes.append(m.tape.tape())
+        self.called |= m.called
+        self.reached.update(m.sites)
+        self.budget += m.hits
+
+
+def imported_files(project: Project, path: Path, program: p.Module) -> Iterator[Path]:
+    """The project files that a program imports, anywhere in it."""
+    for statement in walk(program.body):
+        if isinstance(statement, p.Import):
+            for alias in statement.names:
+                found = project.find(path, tuple(alias.name.split(".")))
+                if found is not None:
+                    yield found
+        elif isinstance(statement, p.ImportFrom):
+            parts = tuple(statement.module.split(".")) if statement.module else ()
+            for extra in ((), *((a.name,) for a in statement.names)):
+                found = project.find(path, (*parts, *extra), statement.level)
+                if found is not None:
+                    yield found
+
+
+def walk(body: tuple[p.Stmt, ...]) -> Iterator[p.Stmt]:
+    """All statements of a body, inner ones included."""
+    for statement in body:
+        yield statement
+        for part in ("body", "orelse", "final"):
+            yield from walk(getattr(statement, part, ()))
+        for inner in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            yield from walk(inner.body)
+
+
+def _definitions(body: tuple[p.Stmt, ...]) -> list[p.FunctionDef | p.ClassDef]:
+    """Module-level functions and classes, also under `if` and `try`."""
+    found: list[p.FunctionDef | p.ClassDef] = []
+    for statement in body:
+        if isinstance(statement, (p.FunctionDef, p.ClassDef)):
+            found.append(statement)
+        elif isinstance(statement, (p.If, p.Try)):
+            found += _definitions(statement.body) + _definitions(statement.orelse)
+    return found
+
+
+def _has_main_guard(program: p.Module) -> bool:
+    return any(
+        isinstance(s, p.If) and isinstance(s.test, p.Compare) and isinstance(s.test.left, p.Name) and s.test.left.id == "__name__"
+        for s in program.body
+    )
+
+
+def _assigned_elsewhere(cls: p.ClassDef, method: p.FunctionDef) -> list[str]:
+    """The attributes of self that methods other than `__init__` and this one assign."""
+    names: dict[str, None] = {}
+    for other in cls.body:
+        if not isinstance(other, p.FunctionDef) or other.name in ("__init__", method.name):
+            continue
+        for statement in walk(other.body):
+            targets = statement.targets if isinstance(statement, p.Assign) else (statement.target,) if isinstance(statement, (p.AugAssign, p.AnnAssign)) else ()
+            for target in targets:
+                if isinstance(target, p.Attribute) and isinstance(target.value, p.Name) and target.value.id == "self":
+                    names[target.attr] = None
+    return list(names)
+

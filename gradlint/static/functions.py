@@ -1,0 +1,374 @@
+"""The callables that need code: leaves and flags, rebuilding, demands, checkpoint, autograd.Function, deepcopy, optimizers.
+
+Everything else of torch is a row (`rules/models`). Three tables, found by name: `METHODS` of tensors, `UNKNOWN_METHODS` of
+unknown values, `FUNCTIONS` by qualified name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gradlint.static import calls, classes, demands, duplicates, modules, tensors
+from gradlint.static.arguments import Args
+from gradlint.static.machine import Machine
+from gradlint.static.modes import entered
+from gradlint.static.program import Const, Expr, FunctionDef, Return, Stmt, TupleExpr
+from gradlint.static.recording import Input
+from gradlint.static.rows import compute, nodes_used
+from gradlint.static.values import (
+    NODE, ClassObj, Function, Instance, Lib, ListObj, Mode, Scalar, Tensor, Unknown, Val, Wrapped, content,
+)  # fmt: skip
+from gradlint.tape import Flow, Kind, Span
+
+# --- leaves and flags ------------------------------------------------------------------------------------------------
+
+
+def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
+    """`t.requires_grad_(flag)`: a dead value becomes a leaf again; freezing makes a new leaf with its place."""
+    node = value.cells[NODE]
+    known = m.tape.values[node]
+    requires = m.tape.requires[node]
+    if flag is True:
+        if requires == "yes" or (requires == "maybe" and not known.leaf):
+            return
+        source = node if m.tape.into[node] else None
+        made = m.tape.remake(source, span, known.label, "yes", "requires_grad_()", "remade", parameter=known.parameter)
+    elif flag is False:
+        if not known.leaf:
+            return
+        made = m.tape.remake(None, known.span, known.label, "no", "requires_grad_(False)", "", parameter=known.parameter, frozen_at=span)
+    else:
+        made = m.tape.remake(None, known.span, known.label, "maybe", "requires_grad_(...)", "", parameter=known.parameter)
+    m.set(value, NODE, made)
+
+
+def _requires_grad_(m: Machine, value: Tensor, args: Args) -> Val:
+    set_requires_grad(m, value, args.get(0, "requires_grad", True), args.span)
+    return value
+
+
+def _detach_(m: Machine, value: Tensor, args: Args) -> Val:
+    node = m.tape.result(Kind.TENSOR, args.span, m.text(args.span), ".detach_()", [Input(value.cells[NODE], Flow.CUTS, "detach")])
+    m.set(value, NODE, node)
+    return value
+
+
+def _detach(m: Machine, value: Tensor, args: Args) -> Val:
+    demands.use(m, value)
+    node = m.tape.result(Kind.TENSOR, args.span, m.text(args.span), ".detach()", [Input(value.cells[NODE], Flow.CUTS, "detach")])
+    made = Tensor(node)
+    made.cells["$alias"] = value
+    return made
+
+
+def _backward(m: Machine, value: Tensor, args: Args) -> Val:
+    demands.backward(m, [value], args, args.keywords.get("inputs"))
+    return None
+
+
+def _clone(m: Machine, value: Tensor, args: Args) -> Val:
+    return Tensor(compute(m, ".clone()", [Input(n) for n in nodes_used(m, value)], args.span))
+
+
+def _size(m: Machine, value: Tensor, args: Args) -> Val:
+    return Scalar() if args.positional or args.keywords else ListObj([Scalar()], "list", True)
+
+
+def _zero_grad_buffer(m: Machine, value: Tensor, args: Args) -> Val:
+    """`x.grad.zero_()`: bookkeeping, not a use of the gradient."""
+    if "$grad_of" in value.cells:
+        return value
+    return tensors.change(m, value, "zero_", m.catalog.row("torch.Tensor.zero_"), args)
+
+
+METHODS: dict[str, Callable[[Machine, Tensor, Args], Val]] = {
+    "requires_grad_": _requires_grad_, "detach_": _detach_, "detach": _detach, "backward": _backward, "clone": _clone,
+    "register_hook": demands.register_hook, "retain_grad": demands.retain_grad, "size": _size, "zero_": _zero_grad_buffer,
+}  # fmt: skip
+
+
+# --- methods of unknown values ---------------------------------------------------------------------------------------
+
+
+def _unknown_backward(m: Machine, value: Unknown, args: Args) -> Val:
+    demands.backward(m, [value], args)
+    return None
+
+
+def _unknown_hook(m: Machine, value: Unknown, args: Args) -> Val:
+    return modules.register_loose(m, value, "forward", args)
+
+
+def _unknown_backward_hook(m: Machine, value: Unknown, args: Args) -> Val:
+    return modules.register_loose(m, value, "backward", args)
+
+
+def _unknown_requires_grad(m: Machine, value: Unknown, args: Args) -> Val:
+    if args.get(0, "requires_grad", True) is True and value.origin is None:
+        set_requires_grad(m, tensors.promote(m, value), True, args.span)
+        return value.cells["$tensor"]
+    return value
+
+
+def _nothing(m: Machine, value: Unknown, args: Args) -> Val:
+    return None
+
+
+def _unknown_apply(m: Machine, value: Unknown, args: Args) -> Val:
+    """`module.apply(f)` on an unknown model: the function sees some unknown module."""
+    function = args.get(0)
+    if isinstance(function, Function):
+        calls.call(m, function, Args(args.span, args.frame, [Unknown("submodule", value)]))
+    return value
+
+
+UNKNOWN_METHODS: dict[str, Callable[[Machine, Unknown, Args], Val]] = {
+    "backward": _unknown_backward, "register_forward_hook": _unknown_hook, "register_full_backward_hook": _unknown_backward_hook,
+    "register_backward_hook": _unknown_backward_hook, "requires_grad_": _unknown_requires_grad, "zero_grad": _nothing,
+    "apply": _unknown_apply,
+}  # fmt: skip
+
+
+# --- rebuilding ------------------------------------------------------------------------------------------------------
+
+
+def _rebuild(m: Machine, args: Args) -> Val:
+    """`torch.tensor(data)`: always a new leaf; of tensors it cuts, of arrays and numbers it carries deadness on."""
+    given = args.get(0, "data")
+    nodes = nodes_used(m, given, 3)
+    wanted = args.keywords.get("requires_grad", False)
+    if wanted is not False:
+        answer = "yes" if wanted is True else "maybe"
+        return Tensor(m.tape.remake(_one(m, nodes, args), args.span, m.text(args.span), answer, "torch.tensor(...)", "remade"))  # type: ignore[arg-type]
+    if not nodes:
+        return Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span)))
+    return Tensor(m.tape.result(Kind.TENSOR, args.span, m.text(args.span), "torch.tensor(...)", [_rebuilt(m, n) for n in nodes]))
+
+
+def _rebuilt(m: Machine, node: int) -> Input:
+    kind = m.tape.values[node].kind
+    return Input(node) if kind in (Kind.ARRAY, Kind.NUMBER) else Input(node, Flow.CUTS, "rebuild")
+
+
+def _one(m: Machine, nodes: list[int], args: Args) -> int | None:
+    """One node for several, so that a leaf has one forerunner."""
+    if not nodes:
+        return None
+    if len(nodes) == 1:
+        return nodes[0]
+    return m.tape.result(Kind.TENSOR, args.span, m.text(args.span), "torch.tensor(...)", [_rebuilt(m, n) for n in nodes])
+
+
+def _as_tensor(m: Machine, args: Args) -> Val:
+    """`torch.as_tensor(t)` keeps a tensor; a list of tensors is rebuilt."""
+    given = args.get(0, "data")
+    if isinstance(given, Tensor):
+        return given
+    return _rebuild(m, args)
+
+
+def _from_array(m: Machine, args: Args) -> Val:
+    nodes = nodes_used(m, args.get(0))
+    inputs = [Input(n) for n in nodes]
+    if not inputs:
+        return Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span)))
+    return Tensor(m.tape.result(Kind.TENSOR, args.span, m.text(args.span), "torch.from_numpy()", inputs))
+
+
+def _variable(m: Machine, args: Args) -> Val:
+    """`Variable(x, requires_grad=...)`: the tensor itself, or a new leaf."""
+    given, wanted = args.get(0), args.get(1, "requires_grad", False)
+    nodes = nodes_used(m, given)
+    if wanted is True:
+        return Tensor(m.tape.remake(_chained(m, nodes, args), args.span, m.text(args.span), "yes", "Variable(...)", "remade"))
+    if not nodes:
+        return given if isinstance(given, Tensor) else Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span)))
+    return Tensor(m.tape.result(Kind.TENSOR, args.span, m.text(args.span), "Variable(...)", [Input(n, Flow.CUTS, "data-attribute") for n in nodes]))
+
+
+def _chained(m: Machine, nodes: list[int], args: Args) -> int | None:
+    known = [n for n in nodes if m.tape.into[n] or m.tape.requires[n] != "no"]
+    return known[0] if known else None
+
+
+def _parameter(m: Machine, args: Args) -> Val:
+    """`nn.Parameter(t, requires_grad=True)`: always a leaf."""
+    wanted = args.get(1, "requires_grad", True)
+    given = args.get(0, "data")
+    nodes = nodes_used(m, given)
+    source = _chained(m, nodes, args)
+    answer = "yes" if wanted is True else "no" if wanted is False else "maybe"
+    frozen = args.span if wanted is False else None
+    source = source if source is not None and m.tape.requires[source] != "no" else None
+    node = m.tape.remake(source, args.span, m.text(args.span), answer, "nn.Parameter(...)", "remade",  # type: ignore[arg-type]
+                         parameter=True, frozen_at=frozen)  # fmt: skip
+    return Tensor(node)
+
+
+def _new_tensor(m: Machine, args: Args) -> Val:
+    return _rebuild(m, Args(args.span, args.frame, args.positional[1:], args.keywords))
+
+
+# --- demands ---------------------------------------------------------------------------------------------------------
+
+
+def _autograd_backward(m: Machine, args: Args) -> Val:
+    given = args.get(0, "tensors")
+    roots = content(given) if isinstance(given, ListObj) else given if isinstance(given, tuple) else (given,)
+    demands.backward(m, roots, args, args.keywords.get("inputs"))
+    return None
+
+
+def _checkpoint(m: Machine, args: Args) -> Val:
+    """`checkpoint(f, *inputs)`: the reentrant kind cuts unless an input requires grad."""
+    reentrant = args.keywords.get("use_reentrant", False)
+    inner = Args(args.span, args.frame, args.positional[1:], {k: v for k, v in args.keywords.items() if k not in _CHECKPOINT_FLAGS})
+    live = any(m.tape.requires[n] != "no" for v in inner.all() for n in m.nodes(v))
+    if reentrant is True and not live and args.positional:
+        with entered(m, Mode(False, args.span, "checkpoint(use_reentrant=True)")):
+            return calls.call(m, args.get(0), inner)
+    return calls.call(m, args.get(0), inner)
+
+
+_CHECKPOINT_FLAGS = ("use_reentrant", "preserve_rng_state", "determinism_check", "context_fn", "debug")
+
+
+def apply_function(m: Machine, cls: ClassObj, args: Args) -> Val:
+    """`MyFunction.apply(*inputs)`: runs `forward` for its values and reads `backward` for the way back."""
+    forward, _ = classes.find(m, cls, "forward")
+    inner = forward.function if isinstance(forward, Wrapped) else forward
+    result: Val = Unknown("output")
+    if isinstance(inner, Function):
+        context = Instance(Lib("torch.autograd.function.FunctionCtx"), args.span)
+        with entered(m, Mode(False, args.span, "autograd.Function")):
+            takes_context = "setup_context" not in cls.cells
+            result = calls.call(m, inner, args.prepend(context) if takes_context else args)
+    dead = _dead_inputs(m, cls, len(args.positional))
+    inputs: list[Input] = []
+    for i, value in enumerate(args.positional):
+        cut = dead is not None and i < len(dead) and dead[i]
+        inputs += [Input(n, Flow.CUTS if cut else Flow.CARRIES, "custom-function" if cut else "") for n in nodes_used(m, value)]
+    op = f"{cls.node.name}.apply()"
+    if isinstance(result, tuple):
+        return tuple(Tensor(compute(m, op, inputs, args.span)) for _ in result)
+    return Tensor(compute(m, op, inputs, args.span))
+
+
+def _dead_inputs(m: Machine, cls: ClassObj, count: int) -> list[bool] | None:
+    """Which inputs get nothing: a literal None or zeros in every return of `backward`."""
+    backward, _ = classes.find(m, cls, "backward")
+    inner = backward.function if isinstance(backward, Wrapped) else backward
+    if not isinstance(inner, Function) or not isinstance(inner.node, FunctionDef):
+        return None
+    returns = [r.value for r in _returns(inner.node.body)]
+    if not returns:
+        return None
+    rows = [[_gives_nothing(e) for e in (r.elements if isinstance(r, TupleExpr) else (r,))] for r in returns if r is not None]
+    if not rows:
+        return [True] * count
+    return [all(i < len(row) and row[i] for row in rows) for i in range(count)]
+
+
+def _gives_nothing(node: Expr) -> bool:
+    return isinstance(node, Const) and node.kind == "none"
+
+
+def _returns(body: tuple[Stmt, ...]) -> list[Return]:
+    found: list[Return] = []
+    for statement in body:
+        if isinstance(statement, Return):
+            found.append(statement)
+        for part in ("body", "orelse", "final"):
+            found += _returns(getattr(statement, part, ())) if not isinstance(statement, FunctionDef) else []
+        for handler in getattr(statement, "handlers", ()):
+            found += _returns(handler.body)
+    return found
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+def _where(m: Machine, args: Args) -> Val:
+    """`torch.where(condition, a, b)`: the condition only selects."""
+    if len(args.positional) == 1:
+        inputs = [Input(n, Flow.CUTS, "non-differentiable") for n in nodes_used(m, args.get(0))]
+        return ListObj([Tensor(compute(m, "torch.where()", inputs, args.span))], "list", True)
+    inputs = [Input(n, Flow.CUTS, "non-differentiable", select=True) for n in nodes_used(m, args.get(0, "condition"))]
+    for value in (args.get(1, "input", args.keywords.get("self")), args.get(2, "other")):
+        inputs += [Input(n) for n in nodes_used(m, value)]
+    return Tensor(compute(m, "torch.where()", inputs, args.span))
+
+
+def _stack(m: Machine, args: Args) -> Val:
+    """`torch.stack(list)`, `torch.cat(list)`."""
+    inputs = [Input(n) for v in (args.get(0, "tensors"),) for n in nodes_used(m, v, 3)]
+    return Tensor(compute(m, "torch.stack()", inputs, args.span)) if inputs else Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span)))
+
+
+def _clip(m: Machine, args: Args) -> Val:
+    return Scalar()
+
+
+def optimizer(m: Machine, name: str, args: Args) -> Val:
+    """`torch.optim.X(params, ...)`."""
+    made = Instance(Lib(name), args.span)
+    found = modules.flatten_parameters(m, args.get(0, "params"))
+    made.cells["$params"] = tuple(found)
+    for parameter in found:
+        m.tape.wanted.add(parameter.cells[NODE])
+    return made
+
+
+def _device(m: Machine, args: Args) -> Val:
+    given = args.get(0)
+    return given if isinstance(given, str) else Scalar()
+
+
+def _data_loader(m: Machine, args: Args) -> Val:
+    """`DataLoader(dataset)`: iterating it gives what the dataset gives, batched."""
+    made = Instance(Lib("torch.utils.data.DataLoader"), args.span)
+    made.cells["$dataset"] = args.get(0, "dataset")
+    made.cells["$collate"] = args.keywords.get("collate_fn")
+    return made
+
+
+def _dataset(m: Machine, args: Args) -> Val:
+    made = Instance(Lib("torch.utils.data.TensorDataset"), args.span)
+    made.cells["$tensors"] = tuple(args.positional)
+    return made
+
+
+def _save(m: Machine, args: Args) -> Val:
+    return None
+
+
+def _func_grad(m: Machine, args: Args) -> Val:
+    """`torch.func.grad(f)(x)`: runs `f` on fresh leaves, with its own grad mode; a demand for the argument."""
+    function, position = args.get(0, "func"), args.get(1, "argnums", 0)
+
+    def run(machine: Machine, inner: Args) -> Val:
+        with entered(machine, Mode(True, inner.span, "torch.func.grad")):
+            given = list(inner.positional)
+            wanted = given[position] if isinstance(position, int) and position < len(given) else Unknown("argument")
+            leaf = Tensor(machine.tape.leaf(Kind.TENSOR, inner.span, machine.text(inner.span), "yes"))
+            if isinstance(position, int) and position < len(given) and isinstance(wanted, Tensor):
+                given[position] = leaf
+            result = calls.call(machine, function, Args(inner.span, inner.frame, given, inner.keywords))
+            root = result[0] if isinstance(result, tuple) and result else result
+        inputs = [Input(n) for v in (wanted, root) for n in machine.nodes(v, 1)]
+        return Tensor(compute(machine, "torch.func.grad()", inputs, inner.span))
+
+    return Wrapped("native", None, run)
+
+
+FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
+    "torch.tensor": _rebuild, "torch.Tensor": _as_tensor, "torch.FloatTensor": _as_tensor, "torch.LongTensor": _as_tensor,
+    "torch.DoubleTensor": _as_tensor, "torch.as_tensor": _as_tensor, "torch.asarray": _as_tensor, "torch.from_numpy": _from_array,
+    "torch.autograd.Variable": _variable, "torch.nn.Parameter": _parameter, "torch.nn.parameter.Parameter": _parameter,
+    "torch.autograd.grad": demands.autograd_grad, "torch.autograd.backward": _autograd_backward,
+    "torch.utils.checkpoint.checkpoint": _checkpoint, "torch.where": _where, "torch.stack": _stack, "torch.cat": _stack,
+    "torch.concat": _stack, "torch.hstack": _stack, "torch.vstack": _stack, "torch.device": _device,
+    "torch.nn.utils.clip_grad_norm_": _clip, "torch.nn.utils.clip_grad_value_": _clip, "copy.deepcopy": duplicates.deepcopy,
+    "torch.utils.data.DataLoader": _data_loader, "torch.utils.data.dataloader.DataLoader": _data_loader,
+    "torch.utils.data.TensorDataset": _dataset, "torch.save": _save, "torch.func.grad": _func_grad,
+}  # fmt: skip

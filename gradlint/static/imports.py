@@ -1,0 +1,236 @@
+"""The project: which file a module name means, the lowered programs, and importing them into a run.
+
+A name resolves to a file of the project (beside the importing file, in a folder above it, in `src/`), else to a library.
+Files that were not named are read for context. Programs are lowered once; a module's body runs once per run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from gradlint.finding import FileError
+from gradlint.static import builtin, statements
+from gradlint.static import program as p
+from gradlint.static.lower import LowerError, lower
+from gradlint.static.machine import Machine
+from gradlint.static.store import MISSING
+from gradlint.static.values import Frame, ListObj, ModuleObj, Unknown, Val, content
+from gradlint.tape import Span
+
+_LEVELS = 6  #: how many folders above a file belong to its project, unless a project file is met first
+_ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A file's text. `file` is how it is printed, `named` tells it from a file that is only read for context."""
+
+    file: str
+    path: Path
+    text: str
+    named: bool = True
+
+
+class Project:
+    """All files that may be looked at, and what has been made of them so far."""
+
+    def __init__(self, sources: list[Source], read: Callable[[Path], str | None]) -> None:
+        self.sources = {s.path: s for s in sources}
+        self.by_file = {s.file: s for s in sources}
+        self.errors: list[FileError] = []
+        self._read = read
+        self._programs: dict[Path, p.Module | None] = {}
+        self._lines: dict[str, list[str]] = {}
+        self._searched: dict[tuple[Path, tuple[str, ...]], Path | None] = {}
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def source(self, path: Path) -> Source | None:
+        """The text of a file, read when first needed."""
+        if path not in self.sources:
+            text = self._read(path)
+            if text is None:
+                return None
+            found = Source(_shown(path), path, text, named=False)
+            self.sources[path] = found
+            self.by_file[found.file] = found
+        return self.sources[path]
+
+    def program(self, path: Path) -> p.Module | None:
+        """The lowered program of a file, None if it cannot be parsed (noted in `errors` if the file was named)."""
+        if path not in self._programs:
+            self._programs[path] = self._lower(path)
+        return self._programs[path]
+
+    def _lower(self, path: Path) -> p.Module | None:
+        source = self.source(path)
+        if source is None:
+            return None
+        try:
+            return lower(source.text, source.file, module_name(path))
+        except LowerError as error:
+            if source.named:
+                self.errors.append(FileError(source.file, error.line, error.column, "syntax-error", error.message))
+            return None
+
+    def text(self, span: Span, limit: int = 60) -> str:
+        """The source text of a span on one line, shortened."""
+        if span.file not in self._lines:
+            found = self.by_file.get(span.file)
+            self._lines[span.file] = found.text.splitlines() if found else []
+        lines = self._lines[span.file][span.line - 1 : span.end_line]
+        if not lines:
+            return ""
+        if len(lines) == 1:
+            text = lines[0][span.column - 1 : span.end_column - 1]
+        else:
+            text = " ".join([lines[0][span.column - 1 :], *lines[1:-1], lines[-1][: span.end_column - 1]])
+        text = " ".join(text.split())
+        return text if len(text) <= limit else text[: limit - 3] + "..."
+
+    # --- names to files ----------------------------------------------------------------------------------------------
+
+    def find(self, importer: Path, parts: tuple[str, ...], level: int = 0) -> Path | None:
+        """The file that `import a.b.c` means in `importer`; None for a library."""
+        if level:
+            base = importer.parent
+            for _ in range(level - 1):
+                base = base.parent
+            return self._in_folder(base, parts)
+        key = (importer.parent, parts)
+        if key not in self._searched:
+            found = (self._in_folder(base, parts) for base in _bases(importer))
+            self._searched[key] = next((f for f in found if f is not None and f != importer), None)
+        return self._searched[key]
+
+    def _in_folder(self, base: Path, parts: tuple[str, ...]) -> Path | None:
+        stem = base.joinpath(*parts)
+        candidates = (stem / "__init__.py",) if not parts else (stem.with_name(stem.name + ".py"), stem / "__init__.py")
+        for candidate in candidates:
+            if candidate in self.sources or candidate.is_file():
+                return candidate
+        return None
+
+    def submodule(self, m: Machine, package: ModuleObj, name: str) -> Val | None:
+        """`package.name` where `name` is a module in the package's folder."""
+        path = self.path_of(package)
+        if path.name != "__init__.py":
+            return None
+        found = self._in_folder(path.parent, (name,))
+        return load(m, found) if found is not None else None
+
+    def path_of(self, module_object: ModuleObj) -> Path:
+        """The path of a loaded module."""
+        return self.by_file[module_object.program.file].path
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file inside its package."""
+    parts = [] if path.stem == "__init__" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts) or path.parent.name
+
+
+def _shown(path: Path) -> str:
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _bases(importer: Path) -> Iterator[Path]:
+    """The folders in which an absolute import is looked for, the nearest first."""
+    folder = importer.parent
+    for _ in range(_LEVELS):
+        if folder.name in ("site-packages", "dist-packages"):
+            yield folder
+            return
+        yield folder
+        yield folder / "src"
+        if any((folder / name).exists() for name in _ROOT_FILES) or folder == folder.parent:
+            return
+        folder = folder.parent
+
+
+# --- importing into a run --------------------------------------------------------------------------------------------
+
+
+def load(m: Machine, path: Path, as_main: bool = False) -> Val:
+    """The module object of a file in this run; its body runs at the first import."""
+    found = m.state.cells.get(("module", path), MISSING)
+    if found is not MISSING:
+        return found
+    program = m.project.program(path)
+    if program is None:
+        return Unknown(module_name(path))
+    made = ModuleObj(program)
+    m.set(m.state, ("module", path), made)
+    m.set(made, "__name__", "__main__" if as_main else program.name)
+    m.set(made, "__file__", program.file)
+    frame = Frame(made, program.scope)
+    frame.start = m.store.mark()
+    frame.cells = made.cells
+    statements.block(m, frame, program.body)
+    return made
+
+
+def module(m: Machine, frame: Frame, name: str, whole_name: bool) -> Val:
+    """`import a.b.c`: the first package, or the module itself where it gets a name of its own."""
+    importer = m.project.path_of(frame.module)
+    parts = tuple(name.split("."))
+    path = m.project.find(importer, parts)
+    if path is None:
+        return builtin.library(m, name if whole_name else parts[0])
+    target = load(m, path)
+    if whole_name or len(parts) == 1:
+        return target
+    first = m.project.find(importer, parts[:1])
+    return load(m, first) if first is not None else _namespace(m, importer, parts)
+
+
+def _namespace(m: Machine, importer: Path, parts: tuple[str, ...]) -> Val:
+    """A folder without `__init__`: an object whose attributes are its modules."""
+    top = Unknown(parts[0])
+    holder = top
+    for i in range(1, len(parts)):
+        path = m.project.find(importer, parts[: i + 1])
+        inner: Val = load(m, path) if path is not None else Unknown(parts[i])
+        holder.cells[parts[i]] = inner
+        holder = inner
+    return top
+
+
+def member(m: Machine, frame: Frame, node: p.ImportFrom, name: str) -> Val:
+    """`from module import name`."""
+    importer = m.project.path_of(frame.module)
+    parts = tuple(node.module.split(".")) if node.module else ()
+    path = m.project.find(importer, parts, node.level)
+    inner = m.project.find(importer, (*parts, name), node.level)
+    if path is not None:
+        loaded = load(m, path)
+        value = loaded.cells.get(name, MISSING) if isinstance(loaded, ModuleObj) else MISSING
+        if value is not MISSING:
+            return value
+    if inner is not None:
+        return load(m, inner)
+    if path is not None or node.level:
+        return Unknown(name)
+    return builtin.library(m, f"{node.module}.{name}")
+
+
+def star(m: Machine, frame: Frame, node: p.ImportFrom) -> list[tuple[str, Val]]:
+    """The names that `from module import *` binds."""
+    importer = m.project.path_of(frame.module)
+    path = m.project.find(importer, tuple(node.module.split(".")) if node.module else (), node.level)
+    loaded = load(m, path) if path is not None else None
+    if not isinstance(loaded, ModuleObj):
+        return []
+    listed = loaded.cells.get("__all__", MISSING)
+    wanted = [n for n in content(listed) if isinstance(n, str)] if isinstance(listed, ListObj) else None
+    names = wanted or [k for k in loaded.cells if isinstance(k, str) and not k.startswith("_")]
+    return [(n, loaded.cells[n]) for n in names if loaded.cells.get(n, MISSING) is not MISSING]

@@ -1,0 +1,82 @@
+"""How values of several paths become one: two tensors make one node that carries from both, anything else a few alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gradlint.static.budget import ALTERNATIVES
+from gradlint.static.store import MISSING
+from gradlint.static.values import Alt, Array, Scalar, Tensor, Unknown, Val, is_number, is_raw, options
+
+if TYPE_CHECKING:
+    from gradlint.static.machine import Machine
+
+
+def join_values(m: Machine, values: Sequence[Val]) -> Val:
+    """One value for several; a path on which the value is missing does not count."""
+    distinct = _distinct([o for v in values if v is not MISSING for o in options(v)])
+    if not distinct:
+        return MISSING
+    if len(distinct) == 1:
+        return distinct[0]
+    if all(isinstance(v, tuple) for v in distinct) and len({len(v) for v in distinct}) == 1:
+        return tuple(join_values(m, column) for column in zip(*distinct, strict=True))
+    merged = _merge_tensors(m, distinct)
+    if len(merged) == 1:
+        return merged[0]
+    return Alt(tuple(merged)) if len(merged) <= ALTERNATIVES else _blur(m, merged)
+
+
+def _distinct(values: Sequence[Val]) -> list[Val]:
+    found: list[Val] = []
+    for value in values:
+        if not any(same(value, other) for other in found):
+            found.append(value)
+    return found
+
+
+def same(a: Val, b: Val) -> bool:
+    """Whether two values are certainly the same one (identity, or equal constants of one type)."""
+    if a is b:
+        return True
+    if isinstance(a, Scalar) and isinstance(b, Scalar):
+        return a.node == b.node
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return is_raw(a) and type(a) is type(b) and bool(a == b)
+
+
+def _merge_tensors(m: Machine, values: list[Val]) -> list[Val]:
+    """Tensors (with arrays and unknowns beside them) become one joined value; the rest stays apart."""
+    groups: dict[type, list[Val]] = {}
+    rest: list[Val] = []
+    for value in values:
+        if isinstance(value, (Tensor, Array)):
+            groups.setdefault(type(value), []).append(value)
+        else:
+            rest.append(value)
+    return [_phi(m, kind, group) for kind, group in groups.items()] + rest
+
+
+def _phi(m: Machine, kind: type, group: list[Val]) -> Val:
+    if len(group) == 1:
+        return group[0]
+    nodes = [n for n in (m.node_of(v) for v in group) if n is not None]
+    if not nodes:
+        return Array()
+    last = m.tape.values[nodes[-1]]
+    node = nodes[0] if len(set(nodes)) == 1 else m.tape.phi(nodes, last.span, last.label)
+    return Tensor(node) if kind is Tensor else Array(node)
+
+
+def _blur(m: Machine, values: list[Val]) -> Val:
+    """More alternatives than anybody can follow."""
+    nodes = [n for v in values for n in m.nodes(v)]
+    if all(is_number(v) or isinstance(v, (str, bytes)) or v is None for v in values):
+        numbers = [n for v in values if (n := m.node_of(v)) is not None]
+        return Scalar(m.tape.phi(numbers, m.tape.values[numbers[-1]].span, "number") if numbers else None)
+    made = Unknown("one of many values")
+    if nodes:
+        made.cells["$node"] = m.tape.unknown(m.tape.values[nodes[-1]].span, made.label, nodes)
+    return made

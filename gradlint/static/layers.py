@@ -1,0 +1,358 @@
+"""Library layers and models: what `nn.Conv2d` holds and does, opaque models with named children, hooks on unknown layers."""
+
+from __future__ import annotations
+
+from gradlint.static import calls, demands, library
+from gradlint.static.arguments import Args
+from gradlint.static.machine import Machine
+from gradlint.static.recording import Input
+from gradlint.static.rows import compute, nodes_used
+from gradlint.static.store import MISSING
+from gradlint.static.values import (
+    NODE, DictObj, Instance, ListObj, Method, Native, Scalar, Tensor, Unknown, Val, content, dict_items,
+)  # fmt: skip
+from gradlint.tape import Flow, Kind, Span
+
+#: the parameter of a module whose parameters are not known one by one
+OWN = "$own"
+#: layers that pass their input through and own nothing
+_BARE = ("torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict", "torch.nn.ParameterList", "torch.nn.ParameterDict", "torch.nn.Module")
+
+
+# --- building --------------------------------------------------------------------------------------------------------
+
+
+def build(m: Machine, made: Instance, base: str, args: Args) -> None:
+    """The parameters and children that a library module has after its `__init__`."""
+    if base in _BARE:
+        _fill(m, made, base, args)
+        return
+    row = m.catalog.row(base)
+    names = row.parameters if row is not None and row.module else ("weight",) if _may_train(base) else ()
+    if row is not None and row.module and not base.startswith("torch.nn."):
+        made.opaque = True
+        names = (OWN,)
+    for name in names:
+        if name == "bias" and (args.keywords.get("bias") is False):
+            continue
+        made.cells[name] = parameter(m, made, base, name)
+
+
+def _may_train(base: str) -> bool:
+    """A torch.nn layer without a row: assume a weight, unless the name says that there is none."""
+    last = base.rsplit(".", 1)[-1]
+    return base.startswith("torch.nn.") and last not in ("Module",) and not last.endswith(("Loss", "Module"))
+
+
+def parameter(m: Machine, made: Instance, base: str, name: str) -> Tensor:
+    """A fresh parameter of a layer; it requires grad whatever the grad mode is."""
+    span = made.span or m.here()
+    label = f"{base.rsplit('.', 1)[-1]} {name}" if name != OWN else f"parameters of {base.rsplit('.', 1)[-1]}"
+    return Tensor(m.tape.leaf(Kind.TENSOR, span, label, "yes", parameter=True))
+
+
+def _fill(m: Machine, made: Instance, base: str, args: Args) -> None:
+    given = args.get(0)
+    if base == "torch.nn.Sequential":
+        if isinstance(given, DictObj):
+            pairs = [(str(k), v) for k, v in dict_items(given)]
+        else:
+            pairs = [(str(i), v) for i, v in enumerate(args.positional)]
+        if args.rest:
+            made.cells["$open"] = True
+    elif isinstance(given, DictObj):
+        pairs = [(str(k), v) for k, v in dict_items(given)]
+    elif given is not None:
+        from gradlint.static.containers import sequence
+
+        known, exact = sequence(m, args.frame, given, args.span)
+        pairs = [(str(i), v) for i, v in enumerate(known)]
+        if not exact:
+            made.cells["$open"] = True
+    else:
+        pairs = []
+    for name, value in pairs:
+        if isinstance(value, Instance) and "$name" not in value.cells:
+            value.cells["$name"] = name
+        m.set(made, name, value)
+
+
+def sequential_item(m: Machine, value: Instance, index: Val) -> Val:
+    """`sequential[i]` or `sequential[a:b]`."""
+    from gradlint.static.containers import Slice
+
+    names = [k for k, v in value.cells.items() if isinstance(k, str) and not k.startswith("$") and k != "training" and v is not MISSING]
+    parts = [value.cells[k] for k in names]
+    if isinstance(index, int) and -len(parts) <= index < len(parts):
+        return parts[index]
+    if isinstance(index, Slice) and index.known() is not None:
+        made = Instance(value.cls, value.span)
+        for i, part in enumerate(parts[index.known()]):  # type: ignore[index]
+            made.cells[str(i)] = part
+        return made
+    from gradlint.static.joins import join_values
+
+    return join_values(m, parts) if parts else Unknown("layer", value)
+
+
+# --- forward ---------------------------------------------------------------------------------------------------------
+
+
+def forward(m: Machine, value: Instance, base: str, args: Args) -> Val:
+    """What a library layer does with its inputs."""
+    if base == "torch.nn.Sequential" and value.cells.get("$open") is not True:
+        return _run_sequence(m, value, args)
+    if base == "torch.nn.Identity":
+        return args.get(0)
+    if value.opaque:
+        return _run_opaque(m, value, args)
+    return _run_layer(m, value, base, args)
+
+
+def _run_sequence(m: Machine, value: Instance, args: Args) -> Val:
+    from gradlint.static.modules import children
+
+    current = args.get(0)
+    for _, child in list(children(m, value)):
+        current = calls.call(m, child, Args(args.span, args.frame, [current]))
+    return current
+
+
+def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
+    from gradlint.static.modules import named_parameters
+
+    row = m.catalog.row(base)
+    weights = [Input(p.cells[NODE]) for _, p in named_parameters(m, value)]
+    skips = row is not None and row.inputs and "self" not in row.inputs and "input" not in row.inputs
+    flow = Flow.CUTS if skips else Flow.CARRIES
+    given = [Input(n, flow, "non-differentiable" if skips else "", select=bool(skips)) for v in args.all() for n in nodes_used(m, v)]
+    op = f"{_written(value, base)}(...)"
+    if value.kwargs.get("inplace") is True or True in value.args[-1:]:
+        written = args.get(0)
+        if isinstance(written, Tensor) and base.startswith("torch.nn.") and _has_inplace(base):
+            m.set(written, NODE, compute(m, op, [*given, *weights], args.span))
+            return written
+    node = compute(m, op, [*given, *weights], args.span)
+    if row is not None and len(row.outputs) > 1:
+        return tuple(_output(m, node, args, flow) for flow in row.outputs)
+    return Tensor(node)
+
+
+def _output(m: Machine, node: int, args: Args, flow: str) -> Val:
+    if flow == "cuts":
+        return Tensor(compute(m, "output", [Input(node, Flow.CUTS, "non-differentiable")], args.span))
+    return Tensor(node)
+
+
+def _has_inplace(base: str) -> bool:
+    return base.rsplit(".", 1)[-1] in (
+        "ReLU", "ReLU6", "LeakyReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid", "Hardtanh", "RReLU",
+        "Threshold", "Dropout", "Dropout2d", "Dropout3d", "AlphaDropout",
+    )  # fmt: skip
+
+
+def _written(value: Instance, base: str) -> str:
+    name = value.cells.get("$name", MISSING)
+    return str(name) if isinstance(name, str) and not name.isdigit() else base.rsplit(".", 1)[-1]
+
+
+# --- opaque models ---------------------------------------------------------------------------------------------------
+
+
+def opaque_child(m: Machine, value: Instance, name: str) -> Instance:
+    """The child of that name of a library model, made when first named; it copies the frozen state."""
+    found = value.cells.get(name, MISSING)
+    if isinstance(found, Instance):
+        return found
+    child = Instance(value.cls, value.span)
+    child.opaque = True
+    child.cells["$name"] = name
+    child.cells["training"] = value.cells.get("training", Scalar())
+    own = value.cells.get(OWN)
+    if isinstance(own, Tensor):
+        known = m.tape.values[own.cells[NODE]]
+        child.cells[OWN] = Tensor(
+            m.tape.leaf(Kind.TENSOR, known.span, f"parameters of {name}", known.requires_grad, parameter=True, frozen_at=known.frozen_at)
+        )
+    m.set(value, name, child)
+    return child
+
+
+def _run_opaque(m: Machine, value: Instance, args: Args) -> Val:
+    """Output carries from the input, the hooked activations and the parameters; assigned known children are run."""
+    from gradlint.static.modules import children
+
+    op = f"{_written(value, getattr(value.cls, 'name', 'model'))}(...)"
+    given = [Input(n) for v in args.all() for n in nodes_used(m, v)]
+    own = value.cells.get(OWN)
+    weights = [Input(own.cells[NODE])] if isinstance(own, Tensor) else []
+    current = Tensor(compute(m, op, [*given, *weights], args.span))
+    for _, child in list(children(m, value)):
+        result = calls.call(m, child, Args(args.span, args.frame, [current]))
+        inputs = [Input(n) for v in (result, current) for n in m.nodes(v, 2)]
+        if not child.opaque:
+            inputs = [Input(n) for n in m.nodes(result, 2)]
+        current = Tensor(compute(m, op, inputs, args.span))
+    return current
+
+
+def opaque_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
+    """A method of a library model: its row, or its forward by another name."""
+    row = m.catalog.row(f"{getattr(value.cls, 'name', '')}.{name}")
+    if row is not None:
+        return library.by_row(m, row, f".{name}()", value, args)
+    return _run_opaque(m, value, args)
+
+
+# --- hooks on layers that are not known ------------------------------------------------------------------------------
+
+
+def root_of(value: Val) -> Val:
+    """What an unknown was read from in the end: the model a layer belongs to."""
+    seen = 0
+    while seen < 20:
+        seen += 1
+        if isinstance(value, Unknown) and value.origin is not None:
+            value = value.origin
+        elif isinstance(value, (Native, Method)):
+            value = value.receiver
+        else:
+            return value
+    return value
+
+
+def register_loose(m: Machine, layer: Val, kind: str, args: Args) -> Val:
+    """A hook on a layer of an unknown model: it fires when the model is called."""
+    entry = (object(), args.get(0, "hook"), root_of(layer), kind, layer, args.span)
+    m.set(m.state, "loose", (*m.state.cells.get("loose", ()), entry))
+    return demands.handle(m, "loose", entry, args.span)
+
+
+def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
+    """Fire the hooks registered on unknown layers of what is called; the activation lies between input and output."""
+    entries = [e for e in m.state.cells.get("loose", ()) if e[2] is root_of(callee)]
+    if not entries or not isinstance(output, (Tensor, Unknown, tuple)):
+        return output
+    nodes = [n for a in args.all() for n in m.nodes(a, 2)]
+    for _, function, _, kind, layer, span in entries:
+        node = m.tape.unknown(span, "activation", nodes)
+        activation = Tensor(node)
+        nodes = [node]
+        if kind == "forward":
+            before = m.state.cells.get("hook", False)
+            m.set(m.state, "hook", True)
+            calls.call(m, function, Args(args.span, args.frame, [layer, (Unknown("input"),), activation]))
+            m.set(m.state, "hook", before)
+            nodes = [activation.cells[NODE]]
+        else:
+            entry = (layer, (), (node,), (function,))
+            m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
+    return _join_output(m, output, nodes, args)
+
+
+def _join_output(m: Machine, output: Val, nodes: list[int], args: Args) -> Val:
+    """The output descends from the activations."""
+    if isinstance(output, tuple):
+        return tuple(_join_output(m, o, nodes, args) if isinstance(o, (Tensor, Unknown)) else o for o in output)
+    before = m.node_of(output)
+    inputs = [Input(n, Flow.UNKNOWN) for n in nodes] + ([Input(before)] if before is not None else [])
+    kind = Kind.UNKNOWN if isinstance(output, Unknown) else Kind.TENSOR
+    made = m.tape.result(kind, args.span, m.text(args.span), "model", inputs)
+    if isinstance(output, Unknown):
+        output.cells[NODE] = made
+        return output
+    return Tensor(made)
+
+
+# --- other library objects -------------------------------------------------------------------------------------------
+
+
+def read_library(m: Machine, value: Instance, name: str, span: Span) -> Val:
+    """An attribute of a library object that is no module."""
+    if name == "param_groups" and "$params" in value.cells:
+        group = DictObj()
+        group.cells["k", "params"] = ListObj(value.cells["$params"])
+        group.cells["$open"] = True
+        return ListObj([group])
+    if name == "dataset" and "$dataset" in value.cells:
+        return value.cells["$dataset"]
+    return Native(value, f"{value.cls.name}.{name}")
+
+
+def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
+    """A method of an optimizer, a handle, a context or any other library object."""
+    short = name.rsplit(".", 1)[-1]
+    if "$entry" in value.cells and short == "remove":
+        demands.remove(m, value)
+        return None
+    if "$params" in value.cells:
+        return _optimizer_method(m, value, short, args)
+    if short == "save_for_backward":
+        m.set(value, "saved_tensors", tuple(args.positional))
+        return None
+    if "$inner" in value.cells:
+        from gradlint.static.methods import DICT
+
+        run = DICT.get(short)
+        return run(m, value.cells["$inner"], args) if run else Unknown(short, value)
+    if short in ("__init__", "__init_subclass__", "__setattr__", "__post_init__"):
+        if short == "__setattr__" and isinstance(args.get(0), str):
+            m.set(value, args.get(0), args.get(1))
+        return None
+    row = m.catalog.row(name) if "." in name else m.catalog.row(f"{getattr(value.cls, 'name', '')}.{name}")
+    if row is not None:
+        return library.by_row(m, row, f".{short}()", None, args)
+    return calls.unknown_call(m, Native(value, short), args, m.text(args.span))
+
+
+def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
+    if name == "step":
+        closure = args.get(0, "closure")
+        if closure is not None:
+            calls.call(m, closure, Args(args.span, args.frame))
+        entry = (value, value.cells["$params"])
+        m.set(m.state, "stepped", tuple({id(e[0]): e for e in (*m.state.cells.get("stepped", ()), entry)}.values()))
+        return None
+    if name == "add_param_group":
+        from gradlint.static.modules import flatten_parameters
+
+        m.set(value, "$params", (*value.cells["$params"], *flatten_parameters(m, args.get(0))))
+    return None
+
+
+def batches(m: Machine, value: Instance, span: Span) -> tuple[list[Val], bool]:
+    """What iterating a DataLoader gives: the dataset's items."""
+    dataset = value.cells["$dataset"]
+    if isinstance(dataset, Instance) and "$tensors" in dataset.cells and value.cells.get("$collate") is None:
+        from gradlint.static.tensors import element
+
+        row = tuple(element(m, t, Scalar(), span) if isinstance(t, Tensor) else Unknown("item", t) for t in dataset.cells["$tensors"])
+        return [ListObj(row)], False
+    if isinstance(dataset, Instance) and value.cells.get("$collate") is None:
+        from gradlint.static import classes
+
+        getter, owner = classes.find(m, dataset.cls, "__getitem__")
+        if getter is not MISSING:
+            frame = owner.frame or Args(span, _frame_of(getter)).frame
+            item = calls.call(m, classes.bind(m, getter, dataset, owner), Args(span, frame, [Scalar()]))
+            return [_collated(m, item, span)], False
+    if isinstance(dataset, ListObj):
+        return [_collated(m, v, span) for v in content(dataset)][:1] or [Unknown("batch", value)], False
+    return [Unknown("batch", value)], False
+
+
+def _frame_of(function: Val) -> Val:
+    inner = getattr(function, "function", function)
+    return inner.parent
+
+
+def _collated(m: Machine, item: Val, span: Span) -> Val:
+    """One batch of items: numbers and arrays become plain tensors."""
+    if isinstance(item, tuple):
+        return ListObj([_collated(m, v, span) for v in item])
+    if isinstance(item, Tensor):
+        return Tensor(m.tape.leaf(Kind.TENSOR, span, "batch"))
+    if isinstance(item, (int, float, Scalar)):
+        return Tensor(m.tape.leaf(Kind.TENSOR, span, "batch"))
+    return item
+

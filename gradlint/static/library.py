@@ -1,0 +1,133 @@
+"""Calling a library thing by its qualified name: code where there is some, else its row, else what the name allows to say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gradlint.static import builtin, calls, demands, functions, modes, modules
+from gradlint.static.arguments import Args
+from gradlint.static.machine import Machine
+from gradlint.static.recording import Input
+from gradlint.static.rows import apply, compute, export_source, nodes_used
+from gradlint.static.values import Array, ClassObj, Instance, Lib, Mode, Native, Tensor, Val, Wrapped
+from gradlint.tape import Flow, Kind
+
+if TYPE_CHECKING:
+    from gradlint.catalog import Row
+
+
+def canonical(name: str) -> str:
+    """A qualified name as the rows spell it: `torch.nn.modules.conv.Conv2d` -> `torch.nn.Conv2d`."""
+    if name.startswith("torch.nn.modules."):
+        return f"torch.nn.{name.rsplit('.', 1)[-1]}"
+    return f"torch.{name[17:]}" if name.startswith("torch.functional.") else name
+
+
+def call(m: Machine, name: str, args: Args) -> Val:
+    """`name(args)`."""
+    name = canonical(name)
+    run = builtin.FUNCTIONS.get(name) or functions.FUNCTIONS.get(name)
+    if run is not None:
+        return run(m, args)
+    if name in modes.NAMES or name in modes.SWITCHES:
+        return modes.make(m, name, args)
+    if name.startswith("torch.Tensor.") and isinstance(args.get(0), Tensor):
+        from gradlint.static.tensors import method
+
+        return method(m, args.get(0), name.rsplit(".", 1)[-1], Args(args.span, args.frame, args.positional[1:], args.keywords))
+    if modules.is_module_class(m, name):
+        made = Instance(Lib(name), args.span)
+        modules.begin(m, made)
+        return modules.library_init(m, made, name, args)
+    row = m.catalog.row(name)
+    if row is not None:
+        return by_row(m, row, f"{name}()", None, args)
+    return _without_row(m, name, args)
+
+
+def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
+    """Apply a row, in the grad mode it says."""
+    if row.mode == "no-grad":
+        with modes.entered(m, Mode(False, args.span, op)):
+            inputs = [Input(n) for v in (receiver, *args.all()) if v is not None for n in nodes_used(m, v)]
+            cut = [Input(i.node, Flow.CUTS, row.cause or "library") for i in inputs]
+            node = m.tape.result(Kind.TENSOR, args.span, m.text(args.span), op, cut)
+            return Tensor(node)
+    return apply(m, row, op, receiver, args)
+
+
+def _without_row(m: Machine, name: str, args: Args) -> Val:
+    """A library callable nobody described."""
+    last = name.rsplit(".", 1)[-1]
+    if name.startswith("builtins."):
+        return Instance(Lib(name), args.span) if last.endswith(("Error", "Exception", "Warning", "Iteration")) else _unknown(m, name, args)
+    if name.startswith("torch.optim.") and last[:1].isupper() and "lr_scheduler" not in name:
+        return functions.optimizer(m, name, args)
+    if name.startswith("torch.Tensor") or (name.startswith("torch.") and last[:1].islower() and not name.startswith(_NO_CARRY)):
+        return _carry(m, name, args)
+    if name.startswith("numpy."):
+        return _array(m, name, args)
+    if name == "dataclasses.field":
+        made = Instance(Lib(name), args.span)
+        made.kwargs = dict(args.keywords)
+        return made
+    if name.startswith("contextlib.") or name in ("dataclasses.dataclass", "functools.wraps", "functools.lru_cache"):
+        return Instance(Lib(name), args.span)
+    if name == "argparse.ArgumentParser":
+        return Instance(Lib(name), args.span)
+    return _unknown(m, name, args)
+
+
+_NO_CARRY = ("torch.cuda.", "torch.distributed.", "torch.utils.", "torch.jit.", "torch.load", "torch.hub.", "torch.backends.", "torch.func.",
+             "torch.autograd.", "torch.multiprocessing.", "torch.profiler.", "torch.onnx.", "torch.random.", "torch.compile")  # fmt: skip
+
+
+def _carry(m: Machine, name: str, args: Args) -> Val:
+    """An unmodelled function of torch: the tensors it is given carry."""
+    inputs = [Input(n) for v in args.all() for n in nodes_used(m, v, 3)]
+    if not inputs:
+        return _unknown(m, name, args)
+    return Tensor(compute(m, f"{name}()", inputs, args.span))
+
+
+def _array(m: Machine, name: str, args: Args) -> Val:
+    """An unmodelled function of NumPy: its result is an array with the data of its arguments."""
+    inputs: list[Input] = []
+    for value in args.all():
+        for node in nodes_used(m, value, 3):
+            leaving = m.tape.values[node].kind in (Kind.TENSOR, Kind.UNKNOWN)
+            source = export_source(m, node, args.span) if leaving else node
+            inputs.append(Input(source, Flow.CUTS, "numpy") if leaving else Input(node))
+    return Array(compute(m, f"{name}()", inputs, args.span, Kind.ARRAY, foreign=True) if inputs else None)
+
+
+def _unknown(m: Machine, name: str, args: Args) -> Val:
+    demands.use_all(m, args.all())
+    return calls.unknown_call(m, Lib(name), args, m.text(args.span))
+
+
+def call_instance(m: Machine, callee: Instance, args: Args) -> Val:
+    """Calling a library object that is no module: a context used as decorator, a transform, a scheduler."""
+    if isinstance(callee.cls, Lib):
+        if callee.cls.name.startswith("functools.") or callee.cls.name == "dataclasses.dataclass":
+            return args.get(0)
+        row = m.catalog.row(f"{callee.cls.name}.__call__") or m.catalog.row(callee.cls.name)
+        if row is not None and not row.module:
+            return by_row(m, row, f"{callee.cls.name}()", None, args)
+    return calls.unknown_call(m, callee, args, m.text(args.span))
+
+
+def unresolved(m: Machine, native: Native, args: Args) -> Val:
+    """A method of something that has no methods here."""
+    if isinstance(native.receiver, Wrapped) and native.name in ("property.setter", "property.getter"):
+        return args.get(0)
+    demands.use_all(m, args.all())
+    return calls.unknown_call(m, native, args, m.text(args.span))
+
+
+def class_attribute(m: Machine, value: ClassObj, base: str, name: str) -> Val:
+    """`ProjectClass.name` where only a library base has it."""
+    if name == "apply" and base.startswith("torch.autograd.") and base.endswith("Function"):
+        return Wrapped("native", None, lambda machine, args: functions.apply_function(machine, value, args))
+    return Lib(f"{base}.{name}")
+

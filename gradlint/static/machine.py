@@ -1,0 +1,290 @@
+"""The abstract machine's state: the store, the tape, the grad mode, the budget and the stack of calls.
+
+The machine runs a program on abstract values. What each construct does lives in the modules of this folder, as functions
+that take the machine first; here is only what they all share: recording, joining, branching and counting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradlint.static.budget import CALL_DEPTH, BudgetHit
+from gradlint.static.joins import join_values
+from gradlint.static.program import FunctionDef, Node, Place
+from gradlint.static.recording import Recorder
+from gradlint.static.store import MISSING, Delta, Key, Obj, Store
+from gradlint.static.values import (
+    ITEMS, NODE, Alt, Array, DictObj, Frame, Instance, ListObj, Mode, Raised, Scalar, Tensor, Unknown, Val, content,
+    dict_items,
+)  # fmt: skip
+from gradlint.tape import Kind, Span
+
+if TYPE_CHECKING:
+    from gradlint.catalog import Catalog
+    from gradlint.static.imports import Project
+
+#: what a statement did to the flow of control
+NORMAL, RETURN, BREAK, CONTINUE = "normal", "return", "break", "continue"
+
+GRAD_ON = Mode(True, Span("", 0, 0, 0, 0), "")
+
+
+class Machine:
+    """One run of one entry point (see `entries`): a fresh tape over a fresh store."""
+
+    def __init__(self, catalog: Catalog, project: Project, limit: int, whole: bool) -> None:
+        self.catalog = catalog
+        self.project = project
+        self.store = Store()
+        self.tape = Recorder()
+        self.limit = limit
+        self.whole = whole
+        self.steps = 0
+        self.stack: list[Span] = []
+        self.doubt = 0  #: how many undecided conditions we are inside of
+        self.state = Obj()  #: run-wide facts: grad mode, backward roots, hooks on unknown models
+        self.state.cells["mode"] = GRAD_ON
+        self.state.cells["roots"] = ()
+        self.called: set[Span] = set()  #: functions that ran, by the span of their name
+        self.hits: list[Span] = []  #: where a bound was hit
+        self.tests: list[Val] = []
+        self.sites: dict[Span, str] = {}  #: demand sites that were reached
+
+    # --- counting ---------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Count one statement or expression."""
+        self.steps += 1
+        if self.steps > self.limit:
+            raise BudgetHit
+
+    def deep(self) -> bool:
+        """Whether the stack of calls is as deep as it may get."""
+        return len(self.stack) >= CALL_DEPTH
+
+    # --- places -----------------------------------------------------------------------------------------------------
+
+    def span(self, frame: Frame, node: Node | Place) -> Span:
+        """The span of a node of the frame's module."""
+        place = node.place if isinstance(node, Node) else node
+        return Span(frame.module.program.file, *place)
+
+    def text(self, span: Span, limit: int = 60) -> str:
+        """The source text of a span on one line, shortened."""
+        return self.project.text(span, limit)
+
+    # --- cells ------------------------------------------------------------------------------------------------------
+
+    def set(self, obj: Obj, key: Key, value: Any) -> None:
+        """Write a cell (see `Store`)."""
+        self.store.set(obj, key, value)
+
+    def get(self, obj: Obj, key: Key, default: Any = MISSING) -> Any:
+        """Read a cell."""
+        value = obj.cells.get(key, MISSING)
+        return default if value is MISSING else value
+
+    @property
+    def mode(self) -> Mode:
+        """The grad mode in force."""
+        found: Mode = self.state.cells["mode"]
+        return found
+
+    # --- nodes ------------------------------------------------------------------------------------------------------
+
+    def node_of(self, value: Val) -> int | None:
+        """The tape node of one value, None if no tensor's data can be in it."""
+        match value:
+            case Tensor():
+                return int(value.cells[NODE])
+            case Array():
+                return value.cells.get(NODE)
+            case Scalar():
+                return value.node
+            case Unknown():
+                return self.unknown_node(value)
+        return None
+
+    def unknown_node(self, value: Unknown) -> int:
+        """The node of an unknown value, made when first asked for."""
+        node = value.cells.get(NODE, MISSING)
+        if node is MISSING:
+            node = self.tape.unknown(self.here(), value.label, self.nodes(value.origin, depth=1) if value.origin is not None else ())
+            value.cells[NODE] = node  # not logged: the same answer in every branch
+        return int(node)
+
+    def here(self) -> Span:
+        """The place of the call being run, for values without a place of their own."""
+        return self.stack[-1] if self.stack else Span("", 1, 1, 1, 1)
+
+    def nodes(self, value: Val, depth: int = 3) -> list[int]:
+        """The tape nodes of a value and of what it holds, to a depth."""
+        found: dict[int, None] = {}
+        self._collect(value, depth, found, set())
+        return list(found)
+
+    def _collect(self, value: Val, depth: int, found: dict[int, None], seen: set[int]) -> None:
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return
+        if isinstance(value, (Tensor, Array, Scalar, Unknown)):
+            node = self.node_of(value)
+            if node is not None:
+                found[node] = None
+            return
+        if depth <= 0 or id(value) in seen:
+            return
+        seen.add(id(value))
+        for inner in held(value):
+            self._collect(inner, depth - 1, found, seen)
+
+    # --- branches ---------------------------------------------------------------------------------------------------
+
+    def branch(self, frame: Frame, arms: Sequence[Callable[[], str]]) -> str:
+        """Run the arms as alternatives and join what they did; what certainly raises is no alternative."""
+        outcomes: list[tuple[str, Delta]] = []
+        failure: Raised | None = None
+        self.doubt += 1
+        try:
+            for arm in arms:
+                mark = self.store.mark()
+                try:
+                    signal = arm()
+                except Raised as raised:
+                    failure = raised
+                    self.store.rollback(mark)
+                    continue
+                except BudgetHit:
+                    self.store.rollback(mark)
+                    raise
+                outcomes.append((signal, self.store.take(mark)))
+        finally:
+            self.doubt -= 1
+        if not outcomes:
+            raise failure or Raised("nothing runs here")
+        return self._merge(frame, outcomes)
+
+    def _merge(self, frame: Frame, outcomes: list[tuple[str, Delta]]) -> str:
+        staying = NORMAL if any(signal == NORMAL for signal, _ in outcomes) else outcomes[-1][0]
+        for signal, delta in outcomes:
+            if signal != staying:
+                self.postpone(frame, signal, delta)
+        self.join([delta for signal, delta in outcomes if signal == staying])
+        return staying
+
+    def postpone(self, frame: Frame, signal: str, delta: Delta) -> None:
+        """Keep the state of a path that left early; it is joined where its frame or loop ends."""
+        mark = self.store.mark()
+        self.store.apply(delta)
+        if signal == RETURN:
+            frame.pending.append(self.store.snapshot(frame.start))
+        elif frame.loops:
+            start, left, again = frame.loops[-1]
+            (left if signal == BREAK else again).append(self.store.snapshot(start))
+        self.store.rollback(mark)
+
+    def settle(self, start: int, pending: list[Delta], alive: bool) -> None:
+        """Join the present state (if `alive`) with the paths that left early since `start`."""
+        if not pending:
+            return
+        deltas = list(pending)
+        pending.clear()
+        present = self.store.take(start)
+        self.join([*deltas, present] if alive else deltas)
+
+    def join(self, deltas: Sequence[Delta]) -> None:
+        """Apply the join of alternatives."""
+        self.store.join(deltas, self._join_cell)
+
+    def _join_cell(self, obj: Obj, key: Key, values: Sequence[Any]) -> Any:
+        if key == NODE:
+            return self._join_nodes([v for v in values if v is not MISSING])
+        if key == ITEMS:
+            return self._join_content(obj, values)
+        if obj is self.state:
+            return _join_state(key, values)
+        return join_values(self, values)
+
+    def _join_nodes(self, nodes: Sequence[int]) -> int:
+        distinct = list(dict.fromkeys(nodes))
+        if len(distinct) == 1:
+            return distinct[0]
+        last = self.tape.values[distinct[-1]]
+        return self.tape.phi(distinct, last.span, last.label)
+
+    def _join_content(self, obj: Obj, values: Sequence[tuple[Val, ...]]) -> tuple[Val, ...]:
+        longest = max(values, key=len)
+        if any(len(v) != len(longest) for v in values):
+            self.set(obj, "$open", True)
+        return tuple(join_values(self, [v[i] for v in values if i < len(v)]) for i in range(len(longest)))
+
+    def alternatives(self, value: Val, run: Callable[[Val], Val]) -> Val:
+        """Run something for each alternative of a value and join the results."""
+        if not isinstance(value, Alt):
+            return run(value)
+        results: list[Val] = []
+        deltas: list[Delta] = []
+        failure: Raised | None = None
+        for option in value.options:
+            mark = self.store.mark()
+            try:
+                results.append(run(option))
+            except Raised as raised:
+                failure = raised
+                self.store.rollback(mark)
+                continue
+            deltas.append(self.store.take(mark))
+        if not results:
+            raise failure or Raised("no alternative")
+        self.join(deltas)
+        return join_values(self, results)
+
+    # --- values -----------------------------------------------------------------------------------------------------
+
+    def unknown(self, label: str, sources: Iterable[int] = (), span: Span | None = None, origin: Val = None) -> Unknown:
+        """A new unknown whose data may come from `sources`."""
+        made = Unknown(label, origin)
+        given = list(sources)
+        if given:
+            made.cells[NODE] = self.tape.unknown(span or self.here(), label, given)
+        return made
+
+    def tensor(self, node: int, base: Tensor | None = None) -> Tensor:
+        """A tensor object at a node."""
+        return Tensor(node, base)
+
+    def mark_called(self, span: Span) -> None:
+        """This function has run: it needs no partial run of its own."""
+        self.called.add(span)
+
+    def kind_of(self, node: int) -> Kind:
+        """What a node is."""
+        return self.tape.values[node].kind
+
+
+def held(value: Val) -> Iterable[Val]:
+    """What a container or instance holds."""
+    match value:
+        case tuple():
+            return value
+        case Alt():
+            return value.options
+        case ListObj():
+            return content(value)
+        case DictObj():
+            return [v for _, v in dict_items(value)]
+        case Instance():
+            return [v for k, v in list(value.cells.items()) if v is not MISSING and not str(k).startswith("$")]
+    return ()
+
+
+def defined(node: FunctionDef, file: str) -> Span:
+    """The identity of a def: where its name stands."""
+    return Span(file, *node.name_place)
+
+
+def _join_state(key: Key, values: Sequence[Any]) -> Any:
+    """Run-wide facts: roots and hooks add up; a mode that differs is the one with gradients (silence)."""
+    if isinstance(values[0], tuple):
+        return tuple(dict.fromkeys(item for v in values if v is not MISSING for item in v))
+    return next((v for v in values if isinstance(v, Mode) and v.enabled), values[0])

@@ -1,0 +1,94 @@
+"""Grad modes: `no_grad`, `inference_mode`, `enable_grad`, `set_grad_enabled`, as block, decorator, call or stored object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gradlint.static.arguments import Args
+from gradlint.static.machine import Machine
+from gradlint.static.values import Function, Method, Mode, Native, Partial, Val, Wrapped
+from gradlint.tape import Span
+
+#: qualified name -> (gradients enabled, inference mode)
+NAMES: dict[str, tuple[bool, bool]] = {
+    "torch.no_grad": (False, False),
+    "torch.autograd.no_grad": (False, False),
+    "torch.autograd.grad_mode.no_grad": (False, False),
+    "torch.inference_mode": (False, True),
+    "torch.autograd.inference_mode": (False, True),
+    "torch.autograd.grad_mode.inference_mode": (False, True),
+    "torch.enable_grad": (True, False),
+    "torch.autograd.enable_grad": (True, False),
+    "torch.autograd.grad_mode.enable_grad": (True, False),
+}
+SWITCHES = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled", "torch.autograd.grad_mode.set_grad_enabled")
+
+
+def from_name(m: Machine, name: str, span: Span) -> Mode | None:
+    """The mode object a name stands for when it is used without a call (`@torch.no_grad`)."""
+    found = NAMES.get(name)
+    return Mode(found[0], span, label(name), found[1]) if found else None
+
+
+def label(name: str) -> str:
+    """How a mode is written in messages."""
+    return f"torch.{name.rsplit('.', 1)[-1]}"
+
+
+def make(m: Machine, name: str, args: Args) -> Val:
+    """`torch.no_grad()`, `torch.no_grad(f)`, `torch.set_grad_enabled(flag)` (which switches at once)."""
+    if name in SWITCHES:
+        return _switch(m, args)
+    enabled, inference = NAMES[name]
+    given = args.get(0, "mode")
+    mode = Mode(enabled, args.span, label(name), inference)
+    if isinstance(given, (Function, Method, Partial, Wrapped)):
+        return Wrapped("mode", given, mode)
+    if inference and given is False:
+        return Mode(m.mode.enabled, args.span, label(name))
+    return mode
+
+
+def _switch(m: Machine, args: Args) -> Val:
+    flag = args.get(0, "mode")
+    enabled = flag if isinstance(flag, bool) else True  # an unknown flag: silence
+    mode = Mode(enabled, args.span, "torch.set_grad_enabled(False)" if not enabled else "torch.set_grad_enabled")
+    before = m.mode
+    m.set(m.state, "mode", _effective(before, mode))
+    m.set(m.state, ("before", id(mode)), before)
+    m.set(m.state, ("kept", id(mode)), mode)
+    return mode
+
+
+def _effective(before: Mode, entered_mode: Mode) -> Mode:
+    """`enable_grad` inside `inference_mode` does not help."""
+    return before if before.inference and entered_mode.enabled else entered_mode
+
+
+@contextmanager
+def entered(m: Machine, mode: Mode) -> Iterator[None]:
+    """Run a block in a grad mode."""
+    before = m.state.cells.get(("before", id(mode)), m.mode)
+    m.set(m.state, "mode", _effective(m.mode, mode))
+    try:
+        yield
+    finally:
+        m.set(m.state, "mode", before)
+
+
+def decorate(m: Machine, mode: Mode, args: Args) -> Val:
+    """`torch.no_grad()(f)`."""
+    return Wrapped("mode", args.get(0), mode)
+
+
+def method(m: Machine, native: Native | Mode, name: str) -> Val:
+    """`mode.__enter__()` and `__exit__()` by hand."""
+    mode = native if isinstance(native, Mode) else native.receiver
+    if name == "__enter__":
+        m.set(m.state, ("before", id(mode)), m.mode)
+        m.set(m.state, ("kept", id(mode)), mode)
+        m.set(m.state, "mode", _effective(m.mode, mode))
+    elif name == "__exit__":
+        m.set(m.state, "mode", m.state.cells.get(("before", id(mode)), m.mode))
+    return None

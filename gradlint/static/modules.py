@@ -1,0 +1,438 @@
+"""`nn.Module`: parameters, children, calling with hooks, freezing, library layers and opaque library models.
+
+A module is an `Instance` whose classes lead to `torch.nn.Module`. Its parameters are tensors in its cells, its children are
+modules in its cells; a library model (torchvision, timm) is opaque: children are made when they are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradlint.static import calls, classes, demands, layers
+from gradlint.static.arguments import Args
+from gradlint.static.machine import Machine
+from gradlint.static.store import MISSING
+from gradlint.static.values import (
+    NODE, Alt, DictObj, Instance, Lib, ListObj, Native, Scalar, Tensor, Unknown, Val, content,
+    dict_items, options,
+)  # fmt: skip
+from gradlint.tape import Kind, Span
+
+MODULE = "torch.nn.Module"
+#: library classes that are modules although they are not in torch.nn
+_MODULE_BASES = frozenset((
+    MODULE, "torch.nn.modules.Module", "torch.nn.modules.module.Module", "pytorch_lightning.LightningModule", "lightning.LightningModule",
+    "lightning.pytorch.LightningModule", "pytorch_lightning.core.LightningModule", "transformers.PreTrainedModel",
+    "torch.nn.modules.loss._Loss", "torch.jit.ScriptModule",
+))  # fmt: skip
+_SEQUENCES = ("torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ParameterList")
+_MAPPINGS = ("torch.nn.ModuleDict", "torch.nn.ParameterDict")
+
+
+def is_module_class(m: Machine, name: str) -> bool:
+    """Whether a library class is a module."""
+    if name in _MODULE_BASES:
+        return True
+    last = name.rsplit(".", 1)[-1]
+    if name.startswith("torch.nn.") and last[:1].isupper() and last != "Parameter":
+        return True
+    row = m.catalog.row(name)
+    return row is not None and row.module
+
+
+def is_module(m: Machine, value: Val) -> bool:
+    """Whether an object is a module."""
+    return isinstance(value, Instance) and any(isinstance(c, Lib) and is_module_class(m, c.name) for c in classes.order(value.cls))
+
+
+def library_subclass(line: list[Val], wanted: str) -> bool:
+    """Whether a library class in the order derives from `wanted`, for what is known of torch."""
+    return wanted == MODULE and any(isinstance(c, Lib) and (c.name in _MODULE_BASES or c.name.startswith("torch.nn.")) for c in line)
+
+
+def begin(m: Machine, made: Instance) -> None:
+    """A new instance: modules start in training mode."""
+    if is_module(m, made):
+        made.cells["training"] = True if m.whole else Scalar()
+
+
+def library_name(m: Machine, value: Instance) -> str:
+    """The library class that a module is or derives from first."""
+    return classes.library_base(m, value.cls) or MODULE
+
+
+# --- construction ----------------------------------------------------------------------------------------------------
+
+
+def library_init(m: Machine, made: Instance, base: str, args: Args) -> Val:
+    """`base.__init__(made, ...)` for a library class."""
+    made.args, made.kwargs = tuple(args.positional), dict(args.keywords)
+    if is_module_class(m, base):
+        layers.build(m, made, base, args)
+    elif base in ("builtins.dict", "collections.OrderedDict"):
+        return _container(made, DictObj(), args)
+    return made
+
+
+def _container(made: Instance, inner: Val, args: Args) -> Val:
+    made.cells["$inner"] = inner
+    return made
+
+
+def before_write(m: Machine, receiver: Instance, name: str, value: Val, span: Span) -> None:
+    """An attribute of a module is set: a parameter or child learns its name; a remade leaf kept as attribute is wanted."""
+    if isinstance(value, Tensor):
+        node = value.cells[NODE]
+        if m.tape.values[node].remade and not m.tape.values[node].parameter:
+            m.tape.wanted.add(node)
+    if isinstance(value, Instance) and is_module(m, value) and "$name" not in value.cells:
+        value.cells["$name"] = name
+
+
+# --- structure -------------------------------------------------------------------------------------------------------
+
+
+def children(m: Machine, value: Instance) -> Iterator[tuple[str, Instance]]:
+    """The direct submodules, by name."""
+    for key, held in list(value.cells.items()):
+        if isinstance(key, str) and not key.startswith("$") and held is not MISSING:
+            for option in options(held):
+                if isinstance(option, Instance) and is_module(m, option):
+                    yield key, option
+
+
+def named_modules(m: Machine, value: Instance, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Instance]]:
+    """The module and all below it."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    yield prefix, value
+    for name, child in children(m, value):
+        yield from named_modules(m, child, f"{prefix}.{name}" if prefix else name, seen)
+
+
+def named_parameters(m: Machine, value: Instance) -> list[tuple[str, Tensor]]:
+    """All parameters below a module, by dotted name."""
+    found: list[tuple[str, Tensor]] = []
+    for prefix, module in named_modules(m, value):
+        for key, held in list(module.cells.items()):
+            if isinstance(key, str) and (not key.startswith("$") or key == "$own") and isinstance(held, Tensor):
+                if m.tape.values[held.cells[NODE]].parameter:
+                    name = "weight" if key == "$own" else key
+                    found.append((f"{prefix}.{name}" if prefix else name, held))
+    return found
+
+
+def flatten_parameters(m: Machine, value: Val) -> list[Tensor]:
+    """The parameters in what an optimizer was given: a list, groups, a generator's values."""
+    match value:
+        case Tensor():
+            return [value]
+        case tuple():
+            return [t for v in value for t in flatten_parameters(m, v)]
+        case ListObj():
+            return [t for v in content(value) for t in flatten_parameters(m, v)]
+        case DictObj():
+            return [t for k, v in dict_items(value) if k == "params" for t in flatten_parameters(m, v)]
+        case Alt():
+            return [t for v in value.options for t in flatten_parameters(m, v)]
+    return []
+
+
+def truth(m: Machine, value: Instance) -> bool | None:
+    """Truth of an instance: containers by content."""
+    if library_name(m, value) in _SEQUENCES if is_module(m, value) else False:
+        return any(True for _ in children(m, value)) or None
+    return True if not isinstance(value.cls, Lib) and classes.find(m, value.cls, "__len__")[0] is MISSING else None
+
+
+# --- attributes and items --------------------------------------------------------------------------------------------
+
+
+def read(m: Machine, frame: object, value: Instance, name: str, span: Span) -> Val:
+    """An attribute that is not in the cells of an instance: methods of `nn.Module`, children of opaque models."""
+    if isinstance(value.cls, Lib) and not is_module(m, value):
+        return layers.read_library(m, value, name, span)
+    if not is_module(m, value):
+        return NotImplemented
+    if name == "_modules":
+        made = DictObj()
+        for key, child in children(m, value):
+            made.cells["k", key] = child
+        made.cells["$live"] = value
+        return made
+    if name in METHODS or (name == "forward" and isinstance(library_name(m, value), str)):
+        return Native(value, name)
+    if value.opaque:
+        return layers.opaque_child(m, value, name)
+    return NotImplemented
+
+
+def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
+    """`sequential[i]`, `modules["name"]`."""
+    base = library_name(m, value) if is_module(m, value) else ""
+    if base in _SEQUENCES or (is_module(m, value) and isinstance(index, (int, str)) and value.opaque):
+        if value.opaque and not isinstance(index, (Scalar, Unknown)):
+            return layers.opaque_child(m, value, str(index)) if isinstance(index, (int, str)) else value
+        return layers.sequential_item(m, value, index)
+    if base in _MAPPINGS and isinstance(index, str):
+        return value.cells.get(index, Unknown(index, value))
+    if "$inner" in value.cells:
+        return value.cells["$inner"].cells.get(("k", index), Unknown("item", value))
+    if "$tensors" in value.cells:
+        from gradlint.static.tensors import element
+
+        return tuple(element(m, t, index, span) if isinstance(t, Tensor) else Unknown("item", t) for t in value.cells["$tensors"])
+    return NotImplemented
+
+
+def set_item(m: Machine, value: Instance, index: Val, given: Val) -> Val:
+    """`sequential[i] = module`, `modules["name"] = module`."""
+    if "$inner" in value.cells:
+        m.set(value.cells["$inner"], ("k", index), given)
+        return None
+    if is_module(m, value) and isinstance(index, (int, str)):
+        m.set(value, str(index), given)
+        return None
+    return NotImplemented
+
+
+def iterate(m: Machine, value: Instance, span: Span) -> Val:
+    """Iterating containers of modules, data loaders and datasets."""
+    if "$dataset" in value.cells:
+        return layers.batches(m, value, span)
+    if "$tensors" in value.cells:
+        return [get_item(m, value, Scalar(), span)], False
+    if "$inner" in value.cells:
+        return [k for k, _ in dict_items(value.cells["$inner"])], False
+    if not is_module(m, value):
+        return NotImplemented
+    base = library_name(m, value)
+    if base in ("torch.nn.Sequential", "torch.nn.ModuleList"):
+        if value.opaque:
+            return [layers.opaque_child(m, value, "*")], False
+        return [c for _, c in children(m, value)], True
+    if base == "torch.nn.ParameterList":
+        return [p for _, p in named_parameters(m, value)], True
+    if base in _MAPPINGS:
+        return [k for k, _ in children(m, value)], True
+    return NotImplemented
+
+
+# --- calling ---------------------------------------------------------------------------------------------------------
+
+
+def call(m: Machine, value: Instance, args: Args) -> Val:
+    """`module(inputs)`: pre-hooks, forward, hooks; what backward hooks will need is noted."""
+    for function in _hooks(value, "$pre_hooks"):
+        replaced = calls.call(m, function, Args(args.span, args.frame, [value, tuple(args.positional)]))
+        if replaced is not None and not isinstance(replaced, Unknown):
+            args = Args(args.span, args.frame, replaced if isinstance(replaced, tuple) else [replaced], args.keywords)
+    output = forward(m, value, args)
+    output = layers.fire_loose(m, value, args, output)
+    for function in _hooks(value, "$hooks"):
+        before = m.state.cells.get("hook", False)
+        m.set(m.state, "hook", True)
+        replaced = calls.call(m, function, Args(args.span, args.frame, [value, tuple(args.positional), output]))
+        m.set(m.state, "hook", before)
+        if replaced is not None and not (isinstance(replaced, Unknown) and replaced.origin is None):
+            output = replaced
+    backward_hooks = _hooks(value, "$backward_hooks")
+    if backward_hooks:
+        entry = (value, tuple(n for a in args.positional for n in m.nodes(a, 2)), tuple(m.nodes(output, 2)), backward_hooks)
+        m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
+    return output
+
+
+def _hooks(value: Instance, key: str) -> tuple[Val, ...]:
+    return tuple(entry[1] for entry in value.cells.get(key, ()) if entry is not MISSING)
+
+
+def forward(m: Machine, value: Instance, args: Args) -> Val:
+    """The module's forward, without hooks."""
+    declared, owner = classes.find(m, value.cls, "forward")
+    if declared is not MISSING:
+        return calls.call(m, classes.bind(m, declared, value, owner), args)
+    return layers.forward(m, value, library_name(m, value), args)
+
+
+def fire_loose_hooks(m: Machine, callee: Val, args: Args, output: Unknown) -> None:
+    """Hooks registered on layers of an unknown model fire when the model, or part of it, is called."""
+    layers.fire_loose(m, callee, args, output)
+
+
+def register_loose(m: Machine, layer: Val, kind: str, args: Args) -> Val:
+    """A hook on a layer that is not known."""
+    return layers.register_loose(m, layer, kind, args)
+
+
+# --- methods ---------------------------------------------------------------------------------------------------------
+
+
+def method(m: Machine, value: Instance, name: str, args: Args) -> Val:
+    """A method of `nn.Module` or of another library class."""
+    short = name.rsplit(".", 1)[-1]
+    if is_module(m, value):
+        run = METHODS.get(short)
+        if run is not None:
+            return run(m, value, args)
+        if short == "forward":
+            return forward(m, value, args)
+        if short == "__init__":
+            return library_init(m, value, name.rsplit(".", 1)[0] if "." in name else MODULE, args)
+        if short == "__call__":
+            return call(m, value, args)
+        if short == "__setattr__" and isinstance(args.get(0), str):
+            m.set(value, args.get(0), args.get(1))
+            return None
+        if value.opaque:
+            return layers.opaque_method(m, value, short, args)
+    return layers.library_method(m, value, name, args)
+
+
+def _parameters(m: Machine, value: Instance, args: Args) -> Val:
+    found = [p for _, p in named_parameters(m, value)]
+    return ListObj(found, "list", _partly_known(m, value))
+
+
+def _named_parameters(m: Machine, value: Instance, args: Args) -> Val:
+    return ListObj([(n, p) for n, p in named_parameters(m, value)], "list", _partly_known(m, value))
+
+
+def _partly_known(m: Machine, value: Instance) -> bool:
+    """Some module below is not known: there may be more parameters."""
+    return any(
+        isinstance(held, Unknown) for _, module in named_modules(m, value) for held in module.cells.values() if held is not MISSING
+    )
+
+
+def _children(m: Machine, value: Instance, args: Args) -> Val:
+    return ListObj([c for _, c in children(m, value)] or ([layers.opaque_child(m, value, "*")] if value.opaque else []), "list", value.opaque)
+
+
+def _named_children(m: Machine, value: Instance, args: Args) -> Val:
+    known = list(children(m, value)) or ([("*", layers.opaque_child(m, value, "*"))] if value.opaque else [])
+    return ListObj([(n if n != "*" else Scalar(), c) for n, c in known], "list", value.opaque)
+
+
+def _modules(m: Machine, value: Instance, args: Args) -> Val:
+    if value.opaque:
+        layers.opaque_child(m, value, "*")
+    return ListObj([c for _, c in named_modules(m, value)], "list", value.opaque)
+
+
+def _named_modules(m: Machine, value: Instance, args: Args) -> Val:
+    if value.opaque:
+        layers.opaque_child(m, value, "*")
+    return ListObj([(n if "*" not in n else Scalar(), c) for n, c in named_modules(m, value)], "list", value.opaque)
+
+
+def _train(m: Machine, value: Instance, args: Args) -> Val:
+    flag = args.get(0, "mode", True)
+    for _, module in named_modules(m, value):
+        m.set(module, "training", flag)
+    return value
+
+
+def _eval(m: Machine, value: Instance, args: Args) -> Val:
+    for _, module in named_modules(m, value):
+        m.set(module, "training", False)
+    return value
+
+
+def _same(m: Machine, value: Instance, args: Args) -> Val:
+    return value
+
+
+def _nothing(m: Machine, value: Instance, args: Args) -> Val:
+    return None
+
+
+def _requires_grad_(m: Machine, value: Instance, args: Args) -> Val:
+    from gradlint.static.functions import set_requires_grad
+
+    for _, parameter in named_parameters(m, value):
+        set_requires_grad(m, parameter, args.get(0, "requires_grad", True), args.span)
+    return value
+
+
+def _register(key: str) -> object:
+    def run(m: Machine, value: Instance, args: Args) -> Val:
+        entry = (object(), args.get(0, "hook"), args.span)
+        m.set(value, key, (*value.cells.get(key, ()), entry))
+        return demands.handle(m, (value, key), entry, args.span)
+
+    return run
+
+
+def _register_buffer(m: Machine, value: Instance, args: Args) -> Val:
+    if isinstance(args.get(0, "name"), str):
+        m.set(value, args.get(0, "name"), args.get(1, "tensor"))
+    return None
+
+
+def _apply(m: Machine, value: Instance, args: Args) -> Val:
+    for _, module in reversed(list(named_modules(m, value))):
+        calls.call(m, args.get(0), Args(args.span, args.frame, [module]))
+    return value
+
+
+def _state_dict(m: Machine, value: Instance, args: Args) -> Val:
+    made = DictObj()
+    for name, parameter in named_parameters(m, value):
+        made.cells["k", name] = Tensor(m.tape.leaf(Kind.TENSOR, args.span, name))
+    made.cells["$open"] = True
+    return made
+
+
+def _load_state_dict(m: Machine, value: Instance, args: Args) -> Val:
+    return Unknown("load_state_dict(...)")
+
+
+def _get_submodule(m: Machine, value: Instance, args: Args) -> Val:
+    path = args.get(0, "target")
+    if not isinstance(path, str):
+        return Unknown("submodule", value)
+    found: Val = value
+    for part in path.split("."):
+        if not isinstance(found, Instance):
+            return Unknown("submodule", value)
+        inner = found.cells.get(part, MISSING)
+        found = inner if inner is not MISSING else (layers.opaque_child(m, found, part) if found.opaque else Unknown("submodule", value))
+    return found
+
+
+def _append(m: Machine, value: Instance, args: Args) -> Val:
+    m.set(value, str(len(list(children(m, value)))), args.get(0))
+    return value
+
+
+def _extend(m: Machine, value: Instance, args: Args) -> Val:
+    from gradlint.static.containers import sequence
+
+    for item in sequence(m, args.frame, args.get(0), args.span)[0]:
+        _append(m, value, Args(args.span, args.frame, [item]))
+    return value
+
+
+def _keys(m: Machine, value: Instance, args: Args) -> Val:
+    return ListObj([n for n, _ in children(m, value)], "list", value.opaque)
+
+
+def _double_underscore_len(m: Machine, value: Instance, args: Args) -> Val:
+    return Scalar() if value.opaque else len(list(children(m, value)))
+
+
+METHODS = {
+    "parameters": _parameters, "named_parameters": _named_parameters, "children": _children, "named_children": _named_children,
+    "modules": _modules, "named_modules": _named_modules, "train": _train, "eval": _eval, "to": _same, "cuda": _same,
+    "cpu": _same, "float": _same, "double": _same, "half": _same, "zero_grad": _nothing, "requires_grad_": _requires_grad_,
+    "register_forward_hook": _register("$hooks"), "register_forward_pre_hook": _register("$pre_hooks"),
+    "register_full_backward_hook": _register("$backward_hooks"), "register_backward_hook": _register("$backward_hooks"),
+    "register_buffer": _register_buffer, "register_parameter": _register_buffer, "add_module": _register_buffer,
+    "register_module": _register_buffer, "apply": _apply, "state_dict": _state_dict, "load_state_dict": _load_state_dict,
+    "get_submodule": _get_submodule, "append": _append, "extend": _extend, "keys": _keys, "items": _named_children,
+    "values": _children, "__len__": _double_underscore_len, "share_memory": _same, "type": _same,
+}  # fmt: skip
+

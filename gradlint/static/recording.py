@@ -1,0 +1,133 @@
+"""Writing the tape of one run, with what is known of `requires_grad` at every value.
+
+The recorder only ever appends: a branch that is rolled back leaves values behind that nothing leads to, which is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gradlint.tape import Answer, Capture, Demand, Edge, Flow, Kind, Span, Tape, Value
+
+
+class Input(msgspec.Struct, frozen=True):
+    """One input of an operation: a tape node, and how the gradient flows back to it."""
+
+    node: int
+    flow: Flow = Flow.CARRIES
+    cause: str = ""
+    term: bool = False
+    product: bool = False
+    select: bool = False
+
+
+class Recorder:
+    """The tape being written; `requires[i]` is whether value i requires grad, as far as anybody can tell."""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.edges: list[Edge] = []
+        self.captures: list[Capture] = []
+        self.demands: list[Demand] = []
+        self.requires: list[Answer] = []
+        self.into: list[list[Edge]] = []
+        self.wanted: set[int] = set()
+        self.time = 0
+        self._seen: set[tuple[int, Span, str]] = set()
+
+    def tick(self) -> int:
+        """The next moment."""
+        self.time += 1
+        return self.time
+
+    def leaf(self, kind: Kind, span: Span, label: str, requires_grad: Answer = "no", *, parameter: bool = False,
+             frozen_at: Span | None = None, gradient: bool = False, remade: bool = False) -> int:  # fmt: skip
+        """A value nobody computed: data, a parameter, an argument."""
+        node = len(self.values)
+        self.values.append(
+            Value(node, kind, span, label, self.tick(), True, requires_grad, parameter, False, False, frozen_at, gradient, remade)
+        )
+        self.requires.append(requires_grad)
+        self.into.append([])
+        return node
+
+    def unknown(self, span: Span, label: str, sources: Iterable[int] = (), op: str = "", gradient: bool = False) -> int:
+        """A value of unknown making; data may have come from the sources, and it may own parameters."""
+        node = len(self.values)
+        self.values.append(Value(node, Kind.UNKNOWN, span, label, self.tick(), may_own=True, gradient=gradient))
+        self.requires.append("maybe")
+        self.into.append([])
+        for source in sources:
+            self._edge(source, node, span, op or label, Flow.UNKNOWN)
+        return node
+
+    def result(self, kind: Kind, span: Span, label: str, op: str, inputs: Iterable[Input], *, at: Span | None = None,
+               foreign: bool = False, joined: bool = False, gradient: bool = False, where: Span | None = None) -> int:  # fmt: skip
+        """What an operation made of its inputs; `where` is the value's own place if the edge's place differs."""
+        node = len(self.values)
+        self.values.append(Value(node, kind, where or at or span, label, self.tick(), joined=joined, gradient=gradient))
+        self.requires.append("no")
+        self.into.append([])
+        for given in dict.fromkeys(inputs):
+            self._edge(given.node, node, span, op, given.flow, given.cause, at, given.term, given.product, foreign, given.select)
+        self.requires[node] = self._answer(node, joined)
+        return node
+
+    def remake(self, source: int | None, span: Span, label: str, requires_grad: Answer, op: str, cause: str, *,
+               parameter: bool = False, frozen_at: Span | None = None) -> int:  # fmt: skip
+        """A leaf made again from an existing value: the data goes on, the gradient does not."""
+        node = self.leaf(Kind.TENSOR, span, label, requires_grad, parameter=parameter, frozen_at=frozen_at, remade=source is not None)
+        if source is not None:
+            self._edge(source, node, span, op, Flow.CUTS, cause)
+        return node
+
+    def phi(self, nodes: Iterable[int], span: Span, label: str) -> int:
+        """One of several values, nobody knows which."""
+        given = list(dict.fromkeys(nodes))
+        kinds = {self.values[n].kind for n in given}
+        kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
+        return self.result(kind, span, label, "join", [Input(n) for n in given], joined=True)
+
+    def capture(self, value: int, kind: str, span: Span, label: str) -> None:
+        """The value was put or handed there."""
+        if (value, span, kind) not in self._seen:
+            self._seen.add((value, span, kind))
+            self.captures.append(Capture(value, kind, span, label, self.tick()))  # type: ignore[arg-type]
+
+    def demand(self, **fields: object) -> Demand:
+        """A place that asks for a gradient."""
+        made = Demand(id=len(self.demands), time=self.tick(), **fields)  # type: ignore[arg-type]
+        self.demands.append(made)
+        return made
+
+    def tape(self) -> Tape:
+        """The finished tape."""
+        values = [msgspec.structs.replace(v, wanted=True) if v.id in self.wanted else v for v in self.values]
+        return Tape(values, self.edges, self.captures, self.demands)
+
+    def _edge(self, src: int, dst: int, span: Span, op: str, flow: Flow, cause: str = "", at: Span | None = None,
+              term: bool = False, product: bool = False, foreign: bool = False, select: bool = False) -> None:  # fmt: skip
+        edge = Edge(src, dst, span, op, flow, self.tick(), cause, at, term, product, foreign, select)
+        self.edges.append(edge)
+        self.into[dst].append(edge)
+
+    def _answer(self, node: int, joined: bool) -> Answer:
+        best: Answer = "no"
+        every = True
+        for edge in self.into[node]:
+            if edge.flow == Flow.CUTS:
+                every = False
+                continue
+            answer = self.requires[edge.src] if edge.flow != Flow.UNKNOWN else _weaken(self.requires[edge.src])
+            every = every and answer == "yes"
+            if answer == "yes":
+                best = "yes"
+            elif answer == "maybe" and best == "no":
+                best = "maybe"
+        return "maybe" if joined and best == "yes" and not every else best
+
+
+def _weaken(answer: Answer) -> Answer:
+    return "maybe" if answer == "yes" else answer

@@ -1,0 +1,189 @@
+"""Applying a model row: what flows from the arguments of a library call to its result, and how.
+
+The one dispatcher of library knowledge: qualified name -> row -> `apply`. Everything here is about any row; the few
+callables that need code are in `functions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gradlint.static import demands
+from gradlint.static.arguments import Args
+from gradlint.static.machine import Machine
+from gradlint.static.recording import Input
+from gradlint.static.values import (
+    NODE, Alt, Array, DictObj, Instance, Lib, ListObj, Scalar, Tensor, Unknown, Val, content, dict_items, options,
+)  # fmt: skip
+from gradlint.tape import Flow, Kind, Span
+
+if TYPE_CHECKING:
+    from gradlint.catalog import Row
+
+FLOWS = {"carries": Flow.CARRIES, "cuts": Flow.CUTS, "zeroes": Flow.ZEROES, "unknown": Flow.UNKNOWN}
+KINDS = {"array": Kind.ARRAY, "image": Kind.ARRAY, "number": Kind.NUMBER, "list": Kind.NUMBER}
+#: operations that only prepare an export: with it they are one step, placed at the whole chain and named by the export
+PREPARES = frozenset(".detach() .data .cpu() .clone() .contiguous() .float() .double() .to() .half() .numpy() .squeeze() [...]".split())
+
+
+def nodes_used(m: Machine, value: Val, depth: int = 2) -> list[int]:
+    """The nodes of a value that an operation uses; a gradient that is used is demanded."""
+    demands.use(m, value)
+    if isinstance(value, Tensor):
+        return [value.cells[NODE]]
+    if isinstance(value, (tuple, ListObj, DictObj, Alt)) and depth:
+        parts = (
+            value if isinstance(value, tuple) else content(value) if isinstance(value, ListObj)
+            else options(value) if isinstance(value, Alt) else [v for _, v in dict_items(value)]
+        )  # fmt: skip
+        return [n for part in parts for n in nodes_used(m, part, depth - 1)]
+    return m.nodes(value, 2)
+
+
+def compute(m: Machine, op: str, inputs: Iterable[Input], span: Span, kind: Kind = Kind.TENSOR, foreign: bool = False,
+            gradient: bool = False) -> int:  # fmt: skip
+    """The node an operation makes, in the grad mode in force: with gradients off every input is cut at the switch."""
+    mode = m.mode
+    given = list(inputs)
+    if mode.enabled is False and kind in (Kind.TENSOR, Kind.UNKNOWN) and given:
+        cut = [Input(g.node, Flow.CUTS, g.cause if g.flow == Flow.CUTS and g.cause else "grad-mode", g.term, g.product, g.select)
+               for g in given]  # fmt: skip
+        by_mode = [c for c in cut if c.cause == "grad-mode"]
+        if len(by_mode) == len(cut):
+            return m.tape.result(kind, mode.span, m.text(span), mode.label, cut, at=span, gradient=gradient)
+    return m.tape.result(kind, span, m.text(span), op, given, foreign=foreign, gradient=gradient)
+
+
+def export_source(m: Machine, node: int, span: Span) -> int:
+    """Where an export's chain begins: back over preparing steps that are written inside the export's own expression."""
+    while True:
+        into = m.tape.into[node]
+        if len(into) != 1 or into[0].op not in PREPARES or into[0].at is not None or not _inside(into[0].span, span):
+            return node
+        node = into[0].src
+
+
+def _inside(inner: Span, outer: Span) -> bool:
+    return (
+        inner.file == outer.file
+        and (inner.line, inner.column) >= (outer.line, outer.column)
+        and (inner.end_line, inner.end_column) <= (outer.end_line, outer.end_column)
+    )
+
+
+def gather(m: Machine, row: Row, receiver: Val, args: Args, flow: str | None = None) -> list[Input]:
+    """The inputs of a row's operation: which arguments, and how each flows."""
+    kind = FLOWS.get(flow or row.flow, Flow.CARRIES)
+    cause = row.cause if kind in (Flow.CUTS, Flow.ZEROES) else ""
+    found: list[Input] = []
+    named = _named(row, receiver, args)
+    tensors = [name for name, value in named if m.nodes(value)]
+    for name, value in named:
+        if name in row.select:
+            found += [Input(n, Flow.CUTS, "non-differentiable", select=True) for n in nodes_used(m, value)]
+            continue
+        if row.inputs and name not in row.inputs:
+            if row.inputs and row.flow == "carries":
+                found += [Input(n, Flow.CUTS, "non-differentiable", select=True) for n in nodes_used(m, value)]
+            continue
+        numeric = isinstance(value, Scalar)
+        scaled = row.product and len(tensors) == 1
+        for node in nodes_used(m, value):
+            source = export_source(m, node, args.span) if cause in ("numpy", "number") else node
+            found.append(Input(source, kind, cause, term=row.term or (scaled and not numeric), product=row.product and not scaled))
+    return found
+
+
+def _named(row: Row, receiver: Val, args: Args) -> list[tuple[str, Val]]:
+    """The arguments with their parameter names, the receiver as `self`."""
+    given: list[tuple[str, Val]] = [("self", receiver)] if receiver is not None else []
+    for i, value in enumerate(args.positional):
+        name = row.signature[i] if i < len(row.signature) else ""
+        if not name and i == 0 and receiver is None:
+            name = "self"
+        given.append((name, value))
+    given += [(k, v) for k, v in args.keywords.items() if k != "out"]
+    given += [("", v) for v in args.more]
+    return [("self" if n == "input" and receiver is None and "self" in row.inputs else n, v) for n, v in given]
+
+
+def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
+    """The result of a call that a row describes. `op` is how the operation is written in messages."""
+    if row.returns == "none":
+        return None
+    if row.returns == "scalar":
+        return Scalar()
+    if row.factory or row.flow == "constant":
+        return _constant(m, row, args)
+    if row.raises:
+        _export_raises(m, receiver, args)
+    if row.outputs:
+        return _several(m, row, op, receiver, args)
+    inputs = gather(m, row, receiver, args)
+    if not inputs and row.returns in ("tensor", "array", "image", "number") and not _arguments_known(args):
+        return m.unknown(m.text(args.span))
+    return wrap(m, row, compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign), receiver, inputs)
+
+
+def _arguments_known(args: Args) -> bool:
+    return not args.rest
+
+
+def wrap(m: Machine, row: Row, node: int, receiver: Val, inputs: list[Input]) -> Val:
+    """A value of the kind the row returns, at a node."""
+    match row.returns:
+        case "array" | "image":
+            return Array(node if inputs else None)
+        case "number":
+            return Scalar(node if inputs else None)
+        case "list":
+            return ListObj([Scalar(node)], "list", True)
+        case "tensors" | "tuple":
+            return ListObj([Tensor(node)], "list", True)
+        case "self":
+            return receiver
+        case "unknown":
+            made = Unknown("result")
+            made.cells[NODE] = node
+            return made
+    return Tensor(node, receiver if row.view and isinstance(receiver, Tensor) else None)
+
+
+def _constant(m: Machine, row: Row, args: Args) -> Val:
+    """A fresh leaf (`torch.zeros`), or an array without any tensor's data."""
+    if row.returns in ("array", "image"):
+        return Array()
+    if row.returns == "list":
+        return ListObj([Scalar()], "list", True)
+    if row.returns == "number":
+        return Scalar()
+    wanted = args.keywords.get("requires_grad", False)
+    answer = "yes" if wanted is True else "no" if wanted is False else "maybe"
+    return Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span), answer))  # type: ignore[arg-type]
+
+
+def _several(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
+    """Several outputs, each with its own flow; a named tuple where the row names them."""
+    parts: list[Val] = []
+    for flow in row.outputs:
+        inputs = gather(m, row, receiver, args, flow)
+        if flow == "cuts":
+            inputs = [Input(g.node, Flow.CUTS, row.cause or "non-differentiable") for g in inputs]
+        parts.append(Tensor(compute(m, op, inputs, args.span)))
+    if not row.fields:
+        return tuple(parts)
+    made = Instance(Lib("collections.namedtuple"), args.span)
+    for name, part in zip(row.fields, parts, strict=False):
+        made.cells[name] = part
+    made.cells["$tuple"] = tuple(row.fields)
+    return made
+
+
+def _export_raises(m: Machine, receiver: Val, args: Args) -> None:
+    """A NumPy call on a tensor that certainly requires grad raises: a demand of its own."""
+    for value in ([receiver] if receiver is not None else []) + args.all():
+        if isinstance(value, Tensor):
+            node = value.cells[NODE]
+            if m.tape.requires[node] == "yes":
+                demands.exported(m, node, args.span)

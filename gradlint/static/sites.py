@@ -1,0 +1,62 @@
+"""The demand sites that stand in a program's text, and its functions by line, for counting and for naming places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from gradlint.static import program as p
+from gradlint.tape import Span
+
+_METHODS = frozenset(("backward", "register_hook", "retain_grad", "manual_backward"))
+
+
+def demand_sites(program: p.Module) -> list[tuple[Span, str]]:
+    """Every call in the text that asks for a gradient, with its label."""
+    return [(Span(program.file, *call.place), _label(call)) for call in _calls(program.body) if _demands(call)]
+
+
+def _demands(call: p.Call) -> bool:
+    func = call.func
+    if not isinstance(func, p.Attribute):
+        return False
+    if func.attr in _METHODS:
+        return not (isinstance(func.value, p.Call) and isinstance(func.value.func, p.Name) and func.value.func.id == "super")
+    return func.attr == "grad" and dotted(func.value).endswith("autograd")
+
+
+def _label(call: p.Call) -> str:
+    return f"{dotted(call.func)}(...)"
+
+
+def dotted(node: p.Expr) -> str:
+    """`a.b.c` as text; `...` for what is no name."""
+    if isinstance(node, p.Name):
+        return node.id
+    return f"{dotted(node.value)}.{node.attr}" if isinstance(node, p.Attribute) else "..."
+
+
+def _calls(tree: object) -> Iterator[p.Call]:
+    """All calls below a node, in order of the text."""
+    if isinstance(tree, tuple):
+        for part in tree:
+            yield from _calls(part)
+    elif isinstance(tree, msgspec.Struct):
+        if isinstance(tree, p.Call):
+            yield tree
+        for name in tree.__struct_fields__:
+            value = getattr(tree, name)
+            if isinstance(value, (tuple, msgspec.Struct)):
+                yield from _calls(value)
+
+
+def functions_of(program: p.Module) -> list[tuple[int, int, str]]:
+    """The functions and classes of a file: first line, last line, qualified name."""
+    return [(d.place[0], d.place[2], d.qualname) for d in _definitions(program.body)]
+
+
+def _definitions(body: tuple[p.Stmt, ...]) -> Iterator[p.FunctionDef | p.ClassDef]:
+    from gradlint.static.entries import walk
+
+    return (s for s in walk(body) if isinstance(s, (p.FunctionDef, p.ClassDef)))

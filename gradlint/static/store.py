@@ -1,0 +1,111 @@
+"""The store: every mutable fact of a run is a cell of an object, written by one function that logs.
+
+A branch is run, its delta taken and rolled back; the deltas of all branches are then joined cell by cell. A fresh run is a
+roll back to the beginning. Nothing the program can change lives outside, so nothing leaks from one branch to another.
+The store knows neither Python's values nor torch: how two values join is told to it (`Joiner`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
+
+
+class _Missing:
+    """The content of a cell that holds nothing; never a value of the program."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = _Missing()
+Key = Hashable
+
+
+class Obj:
+    """Something with identity and mutable cells."""
+
+    __slots__ = ("cells",)
+
+    def __init__(self) -> None:
+        self.cells: dict[Key, Any] = {}
+
+
+Delta = dict[tuple[int, Key], tuple[Obj, Key, Any]]
+Joiner = Callable[[Obj, Key, Sequence[Any]], Any]
+
+
+class Store:
+    """The one log of all writes, in order."""
+
+    __slots__ = ("log",)
+
+    def __init__(self) -> None:
+        self.log: list[tuple[Obj, Key, Any]] = []
+
+    def set(self, obj: Obj, key: Key, value: Any) -> None:
+        """Write a cell."""
+        cells = obj.cells
+        self.log.append((obj, key, cells.get(key, MISSING)))
+        cells[key] = value
+
+    def delete(self, obj: Obj, key: Key) -> None:
+        """Empty a cell."""
+        self.set(obj, key, MISSING)
+
+    def mark(self) -> int:
+        """The present moment, to roll back to."""
+        return len(self.log)
+
+    def rollback(self, mark: int) -> None:
+        """Undo everything since `mark`."""
+        log = self.log
+        while len(log) > mark:
+            obj, key, old = log.pop()
+            if old is MISSING:
+                obj.cells.pop(key, None)
+            else:
+                obj.cells[key] = old
+
+    def snapshot(self, mark: int) -> Delta:
+        """What has changed since `mark`, with the present values."""
+        delta: Delta = {}
+        for obj, key, _ in self.log[mark:]:
+            delta[id(obj), key] = (obj, key, obj.cells.get(key, MISSING))
+        return delta
+
+    def take(self, mark: int) -> Delta:
+        """What has changed since `mark`; then undo it."""
+        delta = self.snapshot(mark)
+        self.rollback(mark)
+        return delta
+
+    def apply(self, delta: Delta) -> None:
+        """Do again what a delta holds."""
+        for obj, key, value in delta.values():
+            self.set(obj, key, value)
+
+    def join(self, deltas: Sequence[Delta], joiner: Joiner) -> None:
+        """Apply the join of several alternatives, all relative to the present state."""
+        if len(deltas) == 1:
+            self.apply(deltas[0])
+            return
+        for obj, key in _touched(deltas):
+            present = obj.cells.get(key, MISSING)
+            values = [delta[id(obj), key][2] if (id(obj), key) in delta else present for delta in deltas]
+            joined = values[0] if all(v is values[0] for v in values) else joiner(obj, key, values)
+            if joined is not present:
+                self.set(obj, key, joined)
+
+
+def items(obj: Obj) -> Iterator[tuple[Key, Any]]:
+    """The filled cells of an object, in order of first writing."""
+    return ((key, value) for key, value in list(obj.cells.items()) if value is not MISSING)
+
+
+def _touched(deltas: Sequence[Delta]) -> list[tuple[Obj, Key]]:
+    seen: dict[tuple[int, Key], tuple[Obj, Key]] = {}
+    for delta in deltas:
+        for place, (obj, key, _) in delta.items():
+            seen.setdefault(place, (obj, key))
+    return list(seen.values())

@@ -1,0 +1,440 @@
+"""Tensors, arrays and numbers made from them: attributes, methods, operators, indexing, in-place changes, leaves.
+
+An operation makes a new node; the object's node cell is re-pointed by what changes it in place. Unknown values become
+tensors where the program uses them as such.
+"""
+
+from __future__ import annotations
+
+from gradlint.static import demands, functions
+from gradlint.static.arguments import Args
+from gradlint.static.machine import Machine
+from gradlint.static.recording import Input
+from gradlint.static.rows import apply, compute, nodes_used
+from gradlint.static.store import MISSING
+from gradlint.static.values import (
+    NODE, Array, Lib, ListObj, Native, Scalar, Tensor, Unknown, Val, is_raw,
+)  # fmt: skip
+from gradlint.tape import Flow, Kind, Span
+
+TENSOR = "torch.Tensor"
+_SIZES = ("shape",)
+_FLAGS = frozenset("device dtype ndim is_cuda layout is_sparse names nbytes itemsize is_mps type output_nr name".split())
+_VIEWS = frozenset("T mT H mH real imag".split())
+#: methods that other objects have too: on an unknown receiver they prove nothing
+_AMBIGUOUS = frozenset(
+    "copy data values keys items get pop append update index count format split type to eval train size add sub remove sum mean max min "
+    "float double half cuda cpu int bool long apply_ map_ fill_ new all any sort sqrt exp log abs round clip dot prod std var "
+    "repeat expand take put where select sample forward step zero_grad parameters children modules name share_memory_ bfloat16 "
+    "requires_grad_ is_floating_point numpy tolist item log_prob entropy rsample backward set diff cross T shape clone squeeze copy_ "
+    "reshape transpose flatten astype view".split()
+)
+_EXPORTS = frozenset("item tolist numpy argmax argmin detach requires_grad_ backward".split())
+_MOVES = frozenset("to cuda cpu float double half type bfloat16 type_as xpu mps".split())
+_INTEGER = frozenset(
+    "torch.long torch.int torch.int8 torch.int16 torch.int32 torch.int64 torch.uint8 torch.bool torch.short torch.LongTensor "
+    "torch.IntTensor torch.BoolTensor torch.ByteTensor torch.cuda.LongTensor builtins.int builtins.bool".split()
+)
+
+
+# --- reading and writing attributes ----------------------------------------------------------------------------------
+
+
+def read(m: Machine, value: Tensor, name: str, span: Span) -> Val:
+    """`tensor.name`."""
+    found = value.cells.get(name, MISSING)
+    if found is not MISSING:
+        return found
+    if name in _SIZES:
+        return ListObj([Scalar()], "list", True)
+    if name in _FLAGS:
+        return Scalar()
+    match name:
+        case "grad":
+            return demands.read_grad(m, value, span)
+        case "data":
+            return data_of(m, value, span)
+        case "requires_grad":
+            answer = m.tape.requires[value.cells[NODE]]
+            return Scalar(about=("requires_grad", value)) if answer == "maybe" else answer == "yes"
+        case "grad_fn":
+            return Scalar(about=("requires_grad", value))
+        case "is_leaf":
+            return m.tape.values[value.cells[NODE]].leaf or Scalar()
+    if name in _VIEWS:
+        return Tensor(compute(m, f".{name}", [Input(value.cells[NODE])], span), value)
+    return Native(value, name)
+
+
+def data_of(m: Machine, value: Tensor, span: Span) -> Tensor:
+    """`x.data`: the same storage, cut from the graph. Of a value without a graph it is simply the value."""
+    demands.use(m, value)
+    node = m.tape.result(Kind.TENSOR, span, m.text(span), ".data", [Input(value.cells[NODE], Flow.CUTS, "data-attribute")])
+    made = Tensor(node)
+    made.cells["$alias"] = value
+    return made
+
+
+def write(m: Machine, value: Tensor, name: str, given: Val, span: Span) -> None:
+    """`tensor.name = given`."""
+    match name:
+        case "requires_grad":
+            functions.set_requires_grad(m, value, given, span)
+        case "grad":
+            m.set(value, "$grad", MISSING)
+            if isinstance(given, Tensor):
+                m.set(value, "$grad", given)
+        case "data":
+            nodes_used(m, given)
+        case _:
+            m.set(value, name, given)
+
+
+def read_array(m: Machine, value: Array, name: str, span: Span) -> Val:
+    """`array.name`."""
+    if name in ("shape", "strides"):
+        return ListObj([Scalar()], "list", True)
+    if name in ("T", "real", "imag", "flat", "data"):
+        node = m.node_of(value)
+        return Array(None if node is None else compute(m, f".{name}", [Input(node)], span, Kind.ARRAY))
+    return Scalar() if name in ("dtype", "ndim", "size", "mode", "width", "height", "nbytes") else Native(value, name)
+
+
+def read_scalar(m: Machine, value: Scalar, name: str, span: Span) -> Val:
+    """An attribute of some number or text."""
+    return Native(value, name)
+
+
+def scalar_method(m: Machine, value: Val, name: str, args: Args) -> Val:
+    """A method of a number or text: what came from a tensor stays known as such."""
+    inner = m.node_of(value) if isinstance(value, Scalar) else None
+    if name in ("split", "keys", "items", "values"):
+        return ListObj([Scalar()], "list", True)
+    return Scalar(inner) if inner is not None else Scalar()
+
+
+def is_instance(m: Machine, value: Tensor, name: str) -> bool | None:
+    """`isinstance(tensor, name)`."""
+    if name in (TENSOR, "torch.autograd.Variable", "object"):
+        return True
+    if name.endswith("Parameter"):
+        return m.tape.values[value.cells[NODE]].parameter
+    return None if name.startswith("torch.") or not name else False
+
+
+def guard_none(m: Machine, value: Val) -> bool | None:
+    """Whether a value is None, for `is None` tests: testing a gradient demands nothing and guards its later uses."""
+    if isinstance(value, Tensor):
+        return demands.guard(m, value)
+    return NotImplemented
+
+
+def assume_live(m: Machine, value: Val) -> None:
+    """Inside `if t.requires_grad:` t is live."""
+    if isinstance(value, Tensor) and m.tape.requires[value.cells[NODE]] != "yes":
+        old = value.cells[NODE]
+        node = m.tape.unknown(m.tape.values[old].span, m.tape.values[old].label, [old])
+        m.set(value, NODE, node)
+
+
+# --- methods ---------------------------------------------------------------------------------------------------------
+
+
+def method(m: Machine, value: Tensor, name: str, args: Args) -> Val:
+    """`tensor.name(args)`."""
+    special = functions.METHODS.get(name)
+    if special is not None:
+        return special(m, value, args)
+    if name in _MOVES:
+        return move(m, value, name, args)
+    row = m.catalog.row(f"{TENSOR}.{name}")
+    in_place = (row is not None and row.inplace) or (name.endswith("_") and not name.endswith("__"))
+    if row is None or (row.inplace and row.flow == "carries"):
+        base = m.catalog.row(f"{TENSOR}.{name.rstrip('_')}") if in_place else None
+        row = base or row
+    if in_place and (row is None or row.returns != "none"):
+        return change(m, value, name, row, args)
+    if row is None:
+        inputs = [Input(n) for v in (value, *args.all()) for n in nodes_used(m, v)]
+        return Tensor(compute(m, f".{name}()", inputs, args.span), value)
+    return apply(m, row, f".{name}()", value, args)
+
+
+def move(m: Machine, value: Tensor, name: str, args: Args) -> Val:
+    """A device or dtype move: the same tensor where nothing changes, a cut where the type is an integer."""
+    wanted = args.get(0, "dtype", args.keywords.get("device"))
+    dtypes = [v.name for v in args.all() if isinstance(v, Lib)]
+    text = wanted if isinstance(wanted, str) else ""
+    demands.use(m, value)
+    node = value.cells[NODE]
+    if any(d in _INTEGER for d in dtypes) or "Long" in text or "Int" in text:
+        return Tensor(compute(m, f".{name}()", [Input(node, Flow.CUTS, "non-differentiable")], args.span))
+    if name == "cpu" or (name == "to" and text == "cpu"):
+        made = Tensor(compute(m, f".{name}()", [Input(node)], args.span), value)
+        made.cells["$moved"] = "no"
+        return made if not m.tape.values[node].leaf else value
+    made = Tensor(compute(m, f".{name}()", [Input(node)], args.span), value)
+    made.cells["$moved"] = "yes" if name == "cuda" or "cuda" in text else "maybe"
+    made.cells["$alias"] = value
+    return made
+
+
+def change(m: Machine, value: Tensor, name: str, row: object, args: Args) -> Val:
+    """An in-place method: the object's node is re-pointed, and that of the tensor it is a view of."""
+    from gradlint.catalog import Row
+
+    flow, cause = Flow.CARRIES, ""
+    if isinstance(row, Row):
+        from gradlint.static.rows import FLOWS
+
+        flow, cause = FLOWS.get(row.flow, Flow.CARRIES), row.cause
+        if row.flow == "constant":
+            flow, cause = Flow.ZEROES, "zero-gradient"
+    inputs = [Input(n, flow, cause) for n in nodes_used(m, value)]
+    inputs += [Input(n, flow, cause) for v in args.all() for n in nodes_used(m, v)]
+    repoint(m, value, f".{name}()", inputs, args.span)
+    return value
+
+
+def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span) -> None:
+    """Give an object a new node after it was written in place."""
+    old = value.cells[NODE]
+    leaf = m.tape.values[old].leaf and m.tape.requires[old] != "no"
+    if m.mode.enabled is False and (leaf or m.tape.requires[old] != "no"):
+        return  # a parameter update: the tensor stays what it is
+    if "$alias" in value.cells or (leaf and m.mode.enabled):
+        return  # writing through .data leaves the graph alone; on a leaf that requires grad it raises
+    if m.mode.enabled is False:
+        inputs = [Input(i.node, Flow.CARRIES if i.node == old else Flow.CUTS, "" if i.node == old else "grad-mode") for i in inputs]
+        node = m.tape.result(Kind.TENSOR, m.mode.span, m.text(span), m.mode.label, inputs, at=span)
+    else:
+        node = m.tape.result(Kind.TENSOR, span, m.text(span), op, inputs)
+    m.set(value, NODE, node)
+    base = value.base
+    if base is not None:
+        m.set(base, NODE, m.tape.result(Kind.TENSOR, span, m.text(span), op, [Input(base.cells[NODE]), Input(node)]))
+
+
+def array_method(m: Machine, value: Array, name: str, args: Args) -> Val:
+    """`array.name(args)`: data goes on; `item` and `tolist` make numbers of it."""
+    inputs = [Input(n) for v in (value, *args.all()) for n in nodes_used(m, v)]
+    row = m.catalog.row(f"numpy.ndarray.{name}")
+    if name in ("item", "tolist"):
+        number = Scalar(compute(m, f".{name}()", inputs, args.span, Kind.NUMBER) if inputs else None)
+        return number if name == "item" else ListObj([number], "list", True)
+    if row is not None and row.returns in ("scalar", "none"):
+        return Scalar() if row.returns == "scalar" else None
+    if not inputs:
+        return Array()
+    return Array(compute(m, f".{name}()", inputs, args.span, Kind.ARRAY, foreign=bool(row and row.foreign)))
+
+
+# --- operators -------------------------------------------------------------------------------------------------------
+
+_LOGIC = frozenset(("&", "|", "^", "<<", ">>"))
+
+
+def binary(m: Machine, op: str, left: Val, right: Val, span: Span) -> Val:
+    """`left op right` where at least one side is a tensor, an array, an unknown or an unknown number."""
+    kinds = {type(left), type(right)}
+    if not kinds & {Tensor, Array, Unknown, Scalar}:
+        return Unknown("result", (left, right))
+    inputs = _operands(m, op, left, right)
+    if Tensor in kinds:
+        return Tensor(compute(m, op, inputs, span))
+    if Array in kinds:
+        return Array(compute(m, op, inputs, span, Kind.ARRAY, foreign=True) if inputs else None)
+    if Unknown in kinds:
+        return _unknown_result(m, op, inputs, span)
+    if not inputs:
+        return Scalar()
+    return Scalar(compute(m, op, inputs, span, Kind.NUMBER))
+
+
+def _unknown_result(m: Machine, op: str, inputs: list[Input], span: Span) -> Unknown:
+    made = Unknown(m.text(span))
+    made.cells[NODE] = m.tape.result(Kind.UNKNOWN, span, m.text(span), op, inputs)
+    return made
+
+
+def _operands(m: Machine, op: str, left: Val, right: Val) -> list[Input]:
+    found: list[Input] = []
+    for value, other in ((left, right), (right, left)):
+        nodes = nodes_used(m, value)
+        plain = is_raw(other) or (isinstance(other, Scalar))
+        number = isinstance(value, Scalar)
+        term = op in ("+", "-") or (op == "*" and plain and not number) or (op == "/" and plain and value is left)
+        if op == "*" and isinstance(other, Scalar) and other.node is not None and number:
+            term = False
+        product = op == "*" and not plain and not number
+        for node in nodes:
+            if op in _LOGIC:
+                found.append(Input(node, Flow.CUTS, "non-differentiable"))
+            elif op == "//":
+                found.append(Input(node, Flow.ZEROES, "zero-gradient"))
+            else:
+                found.append(Input(node, Flow.CARRIES, "", term=term, product=product))
+    return found
+
+
+def binary_in_place(m: Machine, op: str, present: Val, value: Val, span: Span) -> Val:
+    """`t += v` writes into the tensor; for anything else it is not in place."""
+    if not isinstance(present, Tensor):
+        return NotImplemented
+    old = present.cells[NODE]
+    if m.tape.requires[old] == "no" and not m.tape.into[old] and not nodes_used(m, value):
+        return present
+    inputs = _operands(m, op, present, value)
+    before = present.cells[NODE]
+    repoint(m, present, f"{op}=", inputs, span)
+    if present.cells[NODE] == before and m.mode.enabled and "$alias" not in present.cells:
+        return Tensor(compute(m, f"{op}=", inputs, span))
+    return present
+
+
+def unary(m: Machine, op: str, value: Val, span: Span) -> Val:
+    """`-t`, `~t`, `+t`, `abs(t)`."""
+    if isinstance(value, Scalar):
+        return Scalar(value.node)
+    flow, cause = (Flow.CUTS, "non-differentiable") if op == "~" else (Flow.CARRIES, "")
+    inputs = [Input(n, flow, cause, term=op in ("-", "+")) for n in nodes_used(m, value)]
+    match value:
+        case Tensor():
+            return Tensor(compute(m, op, inputs, span))
+        case Array():
+            return Array(compute(m, op, inputs, span, Kind.ARRAY, foreign=True) if inputs else None)
+    return _unknown_result(m, op, inputs, span) if inputs else Unknown(op, value)
+
+
+def compare(m: Machine, op: str, left: Val, right: Val, span: Span) -> Val:
+    """`left < right`: of tensors a mask that carries nothing back."""
+    inputs = [Input(n, Flow.CUTS, "non-differentiable") for v in (left, right) for n in nodes_used(m, v)]
+    sides = (left, right)
+    if any(isinstance(v, Tensor) for v in sides):
+        return Tensor(compute(m, op, inputs, span))
+    if any(isinstance(v, Array) for v in sides):
+        plain = [Input(i.node) for i in inputs]
+        return Array(compute(m, op, plain, span, Kind.ARRAY, foreign=True) if inputs else None)
+    if any(isinstance(v, (str, bytes, Lib)) or v is None for v in sides) or not any(isinstance(v, Unknown) for v in sides):
+        return Scalar()
+    return _unknown_result(m, op, inputs, span)
+
+
+# --- items -----------------------------------------------------------------------------------------------------------
+
+
+def element(m: Machine, value: Val, index: Val, span: Span) -> Val:
+    """`tensor[index]`; the index only selects."""
+    inputs = [Input(n) for n in nodes_used(m, value)]
+    if isinstance(value, Array):
+        return Array(compute(m, "[...]", inputs, span, Kind.ARRAY) if inputs else None)
+    inputs += [Input(n, Flow.CUTS, "non-differentiable", select=True) for n in nodes_used(m, index)]
+    return Tensor(compute(m, "[...]", inputs, span), value)
+
+
+def set_element(m: Machine, receiver: Val, index: Val, value: Val, span: Span) -> None:
+    """`tensor[index] = value`: adds what flows in, removes nothing."""
+    given = [Input(n) for n in nodes_used(m, value)]
+    if isinstance(receiver, Array):
+        old = m.node_of(receiver)
+        inputs = ([Input(old)] if old is not None else []) + given
+        if inputs:
+            m.set(receiver, NODE, compute(m, "[...] =", inputs, span, Kind.ARRAY))
+        return
+    if given or m.tape.requires[receiver.cells[NODE]] != "no":
+        repoint(m, receiver, "[...] =", [Input(receiver.cells[NODE]), *given], span)
+
+
+def to_number(m: Machine, value: Val, kind: str, span: Span) -> Val:
+    """`float(t)`, `int(t)`: a Python number, and the end of the graph."""
+    from gradlint.static.rows import export_source
+
+    nodes = nodes_used(m, value) if isinstance(value, (Tensor, Array, Unknown, Scalar)) else []
+    if not nodes:
+        return Scalar()
+    leaving = isinstance(value, (Tensor, Unknown))
+    inputs = [Input(export_source(m, n, span), Flow.CUTS, "number") if leaving else Input(n) for n in nodes]
+    return Scalar(compute(m, f"{kind}()", inputs, span, Kind.NUMBER))
+
+
+# --- unknown values used as tensors ----------------------------------------------------------------------------------
+
+
+def promote(m: Machine, value: Unknown) -> Tensor:
+    """The program uses an unknown value as a tensor: from now on it is one, which may require grad."""
+    found = value.cells.get("$tensor", MISSING)
+    if found is not MISSING:
+        return found  # type: ignore[no-any-return]
+    before = value.cells.get(NODE, MISSING)
+    origin = [] if before is MISSING else [before]
+    if before is MISSING and value.origin is not None:
+        origin = m.nodes(value.origin, depth=1)
+    node = m.tape.leaf(Kind.TENSOR, m.here(), value.label, "maybe")
+    for source in origin:
+        m.tape._edge(source, node, m.here(), value.label, Flow.UNKNOWN)
+    made = Tensor(node)
+    value.cells["$tensor"] = made  # not logged: once a tensor, always a tensor
+    value.cells[NODE] = node
+    return made
+
+
+def promoted(value: Val) -> Val:
+    """The tensor an unknown turned out to be, else the value itself."""
+    return value.cells.get("$tensor", value) if isinstance(value, Unknown) else value
+
+
+def read_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
+    """An attribute of an unknown value that may be a tensor."""
+    tensor = value.cells.get("$tensor", MISSING)
+    if tensor is not MISSING:
+        return read(m, tensor, name, span)
+    if name in ("shape", "ndim", "dtype", "device", "requires_grad", "is_cuda"):
+        return ListObj([Scalar()], "list", True) if name == "shape" else Scalar()
+    return NotImplemented
+
+
+def write_unknown(m: Machine, value: Unknown, name: str, given: Val, span: Span) -> bool:
+    """`unknown.requires_grad = True` tells that it is a tensor; returns whether the write was dealt with."""
+    if name == "requires_grad" and value.origin is None and given is True:
+        functions.set_requires_grad(m, promote(m, value), given, span)
+        return True
+    tensor = value.cells.get("$tensor", MISSING)
+    if tensor is not MISSING and name in ("grad", "data", "requires_grad"):
+        write(m, tensor, name, given, span)
+        return True
+    return name == "requires_grad"
+
+
+def method_of_unknown(m: Machine, callee: Unknown, args: Args) -> Val:
+    """A call of `unknown.name(...)`: a method that only tensors have tells that it is one."""
+    receiver, name = callee.origin, callee.name
+    if not isinstance(receiver, Unknown) or not name:
+        return NotImplemented
+    if name in ("to", "cuda", "cpu", "eval", "train", "float", "double", "half"):
+        return receiver
+    special = functions.UNKNOWN_METHODS.get(name)
+    if special is not None:
+        return special(m, receiver, args)
+    known = m.catalog.row(f"{TENSOR}.{name}") is not None
+    if name in _EXPORTS or (known and name not in _AMBIGUOUS):
+        return method(m, promote(m, receiver), name, args)
+    return NotImplemented
+
+
+def item_of_unknown(m: Machine, value: Unknown, index: Val, span: Span) -> Val:
+    """`unknown[index]`."""
+    tensor = value.cells.get("$tensor", MISSING)
+    if tensor is not MISSING:
+        return element(m, tensor, index, span)
+    made = Unknown(m.text(span), value)
+    nodes = m.nodes(index, 2)
+    if nodes:
+        made.cells[NODE] = m.tape.unknown(span, made.label, m.nodes(value, 1))
+    return made
+
+
+def element_of_unknown(m: Machine, value: Unknown, span: Span) -> Val:
+    """One element of an unknown iterable."""
+    tensor = value.cells.get("$tensor", MISSING)
+    return element(m, tensor, None, span) if tensor is not MISSING else Unknown(m.text(span), value)
+

@@ -1,0 +1,35 @@
+"""The words that decide what is worth looking at: a substring gate for files and for functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradlint.static import program as p
+
+#: text without which a file holds no demand, no hook and no declared loss
+GATE = (".backward", "autograd", ".grad", "retain_grad", "register_hook", "register_forward", "register_full_backward",
+        "register_backward", "loss", "Loss", "torch.func", "checkpoint", "requires_grad", "no_grad", "inference_mode")  # fmt: skip
+_DEMANDS = (".backward", "autograd.grad", ".grad", "retain_grad", "register_hook", "register_forward", "register_full_backward",
+            "register_backward", "torch.func", "jacobian", "hessian", ".numpy()", "np.")  # fmt: skip
+
+
+def relevant(text: str) -> bool:
+    """Whether a file can matter at all."""
+    return any(word in text for word in GATE)
+
+
+def may_demand(node: p.FunctionDef | p.ClassDef, lines: Sequence[str]) -> bool:
+    """Whether a function or class holds something that asks for a gradient, or calls itself a loss."""
+    text = "\n".join(lines[node.place[0] - 1 : node.place[2]])
+    return any(word in text for word in _DEMANDS) or "loss" in text.lower()
+
+
+def names_a_loss(qualname: str) -> bool:
+    """Whether a function's qualified name says that it computes a loss to be differentiated."""
+    *owners, name = qualname.split(".")
+    lowered = name.lower()
+    if any(word in lowered for word in ("val", "eval", "test", "metric", "log", "plot", "print", "load", "get_loss_fn", "build", "make")):
+        return False
+    if name in ("forward", "__call__"):
+        return bool(owners) and "loss" in owners[-1].lower()
+    return "loss" in lowered

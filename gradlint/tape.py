@@ -1,0 +1,135 @@
+"""The tape: what happened to the values of one run, as plain frozen records.
+
+Two producers write it (the abstract machine in `static/`, the tracer in `runtime/`), one engine reads it. Nothing here
+knows torch, libcst or any other part of gradlint. Every record carries `time`, one counter for the whole tape, so the
+order of a forward pass, a hook and a backward can be told. Ids are positions in `Tape.values`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Literal
+
+import msgspec
+
+
+class Span(msgspec.Struct, frozen=True, order=True):
+    """A stretch of source text: 1-based lines and columns (code points), the end is exclusive."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Flow(IntEnum):
+    """What an operation does to the gradient on the way from one value to another; a path is as strong as its weakest edge."""
+
+    CUTS = 0
+    ZEROES = 1
+    UNKNOWN = 2
+    CARRIES = 3
+
+
+class Kind(str, Enum):
+    """What a value is."""
+
+    TENSOR = "tensor"
+    ARRAY = "array"
+    NUMBER = "number"
+    UNKNOWN = "unknown"
+
+
+Answer = Literal["yes", "no", "maybe"]
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A node of the graph: one value at one moment. In-place changes make a new value, never change an old one."""
+
+    id: int
+    kind: Kind
+    span: Span
+    label: str
+    time: int
+    leaf: bool = False  #: made by the user, not by an operation
+    requires_grad: Answer = "no"  #: meaningful for leaves: a leaf with yes or maybe is a source
+    parameter: bool = False  #: owned by a module: never judged at a single demand
+    may_own: bool = False  #: result of something unknown, which may bring parameters of its own
+    joined: bool = False  #: may be one of several values (two branches met): no must-claims through it
+    frozen_at: Span | None = None  #: where requires_grad was switched off, if it was
+    gradient: bool = False  #: came from `.grad`, `autograd.grad` or a backward hook
+    remade: bool = False  #: a leaf made again from an existing value (`requires_grad_()` on a dead value, `nn.Parameter(f(x))`)
+    wanted: bool = False  #: a remade leaf that somebody wants: a target, `.grad` read, given to an optimizer, stored as a target
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """Data flows from `src` to `dst` through `op`, written at `span`; the gradient flows back as `flow` says.
+
+    For an operation inside a `no_grad` region the edge's span is the place that switched the mode (the `with` item, the
+    decorator, the call) and `at` is the operation's own place.
+    """
+
+    src: int
+    dst: int
+    span: Span
+    op: str
+    flow: Flow
+    time: int
+    cause: str = ""  #: for CUTS and ZEROES: the cause a rule page claims, e.g. "detach"
+    at: Span | None = None
+    term: bool = False  #: dst is a sum in which src is a summand (+, -, unary -, scaled by a number, sum([...]))
+    product: bool = False  #: dst is a product in which src is a factor
+    foreign: bool = False  #: a value-changing operation outside torch (np.clip, array * 2), not a mere export or reshape
+    select: bool = False  #: src only chose the positions that were read: index, mask, condition of where
+
+
+class Capture(msgspec.Struct, frozen=True):
+    """A value was put or handed somewhere: the hops that a path shows."""
+
+    value: int
+    kind: Literal["hook", "attribute", "item", "append", "variable", "argument", "return", "read", "closure"]
+    span: Span
+    label: str
+    time: int
+
+
+DemandKind = Literal[
+    "backward",  # tensor.backward(), torch.autograd.backward(...)
+    "autograd.grad",  # torch.autograd.grad(root, targets) and the torch.func / autograd.functional transforms
+    "grad-read",  # .grad used as a tensor
+    "register-hook",  # tensor.register_hook(...)
+    "retain-grad",  # tensor.retain_grad()
+    "export",  # a NumPy function or .numpy() on a tensor that certainly requires grad: raises
+    "loss-return",  # declared: what a loss function or a loss module returns
+    "training-step",  # declared: what a library differentiates for the user
+    "optimizer",  # the end of a whole run: parameters that an optimizer stepped
+]
+
+
+class Demand(msgspec.Struct, frozen=True):
+    """A place that asks for a gradient: of `targets` (empty: of whatever is there) with respect to `roots`."""
+
+    id: int
+    kind: DemandKind
+    span: Span
+    label: str
+    time: int
+    roots: tuple[int, ...] = ()
+    targets: tuple[int, ...] = ()
+    target_labels: tuple[str, ...] = ()
+    whole: bool = False  #: belongs to a whole run: "never" and "nothing" are facts
+    certain: bool = True  #: not under a condition gradlint could not decide
+    create_graph: bool = False
+    retained: bool = True  #: for grad-read: False when the target is certainly neither a leaf nor retained
+    stack: tuple[Span, ...] = ()  #: the calls that led here, outermost first
+    unknown: str = ""  #: not empty: why gradlint cannot judge this demand
+
+
+class Tape(msgspec.Struct):
+    """One run, in order of time."""
+
+    values: list[Value] = []
+    edges: list[Edge] = []
+    captures: list[Capture] = []
+    demands: list[Demand] = []
