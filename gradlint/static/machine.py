@@ -48,7 +48,7 @@ class Machine:
         self.state.cells["roots"] = ()
         self.called: set[Span] = set()  #: functions that ran, by the span of their name
         self.hits: list[Span] = []  #: where a bound was hit
-        self.tests: list[Val] = []
+        self._making: set[int] = set()
         self.sites: dict[Span, str] = {}  #: demand sites that were reached
 
     # --- counting ---------------------------------------------------------------------------------------------------
@@ -110,9 +110,19 @@ class Machine:
         """The node of an unknown value, made when first asked for."""
         node = value.cells.get(NODE, MISSING)
         if node is MISSING:
-            node = self.tape.unknown(self.here(), value.label, self.nodes(value.origin, depth=1) if value.origin is not None else ())
+            origin = value.origin
+            sources = [] if origin is None or id(value) in self._making else self._origin_nodes(value)
+            node = self.tape.unknown(self.here(), value.label, sources)
             value.cells[NODE] = node  # not logged: the same answer in every branch
         return int(node)
+
+    def _origin_nodes(self, value: Unknown) -> list[int]:
+        """The nodes of what an unknown was read from; what holds the unknown itself ends the search."""
+        self._making.add(id(value))
+        try:
+            return self.nodes(value.origin, depth=1)
+        finally:
+            self._making.discard(id(value))
 
     def here(self) -> Span:
         """The place of the call being run, for values without a place of their own."""

@@ -217,7 +217,8 @@ def _matches(m: Machine, frame: Frame, pattern: p.Pattern, subject: Val) -> bool
             answers = [_matches(m, frame, a, subject) for a in pattern.alternatives]
             return True if True in answers else (None if None in answers else False)
         case p.ClassPattern():
-            return False if builtin.is_instance(m, subject, evaluate(m, frame, pattern.cls)) is False else None
+            known = builtin.is_instance(m, subject, evaluate(m, frame, pattern.cls))
+            return known if known is False or not (pattern.patterns or pattern.keywords) else None
         case p.SequencePattern() if isinstance(subject, (int, float, str)) or subject is None:
             return False
     return None

@@ -1,0 +1,455 @@
+"""From libcst's tree to the program: one walk through each node's own fields, places found by a cursor on the way.
+
+The only part of gradlint's static half that knows libcst (with `lower_expressions` and `lower_patterns`). Three exhaustive
+tables say how each kind of node is lowered; a kind that is in none is UNKNOWN, and a test keeps the tables complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import libcst as cst
+
+from gradlint.static import program as p
+from gradlint.static.lower_expressions import assignable, expression, parameters
+from gradlint.static.lower_patterns import pattern
+from gradlint.static.reader import Misplaced, Reader
+from gradlint.static.scopes import Scopes
+
+
+class LowerError(Exception):
+    """A file that cannot be parsed; `line` and `column` are 1-based."""
+
+    def __init__(self, line: int, column: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+        self.message = message
+
+
+class Lowering:
+    """What the walk carries along: the cursor, the names bound so far, the tree (to print odd nodes)."""
+
+    def __init__(self, text: str, tree: cst.Module) -> None:
+        self.reader = Reader(text)
+        self.scopes = Scopes()
+        self.tree = tree
+
+    def skip_node(self, node: cst.CSTNode) -> None:
+        """Go over a node that is not lowered."""
+        for piece in self.tree.code_for_node(node).split():
+            self.reader.take(piece)
+
+
+def lower(source: str, file: str, name: str) -> p.Module:
+    """The program of a source text.
+
+    Args: the text, the file's name as it is printed, the module's dotted name.
+    Raises: LowerError with the place, for text that is not Python.
+    """
+    text = source.removeprefix("\ufeff")
+    try:
+        tree = cst.parse_module(text)
+        low = Lowering(text, tree)
+        low.scopes.push()
+        body = block(low, tree.body)
+        low.reader.skip()
+    except cst.ParserSyntaxError as error:
+        raise LowerError(error.raw_line, error.raw_column + 1, _reason(error)) from None
+    except RecursionError:
+        raise LowerError(1, 1, "the file is nested too deeply to be analysed") from None
+    except Misplaced as error:
+        raise LowerError(1, 1, f"gradlint lost its place in this file ({error})") from None
+    return p.Module(name, file, body, low.scopes.pop().scope(), low.reader.comments)
+
+
+def _reason(error: cst.ParserSyntaxError) -> str:
+    lines = [line for line in error.message.splitlines() if line.strip()]
+    return f"this is not valid Python: {lines[0] if lines else 'syntax error'}"
+
+
+# --- blocks ----------------------------------------------------------------------------------------------------------
+
+
+def block(low: Lowering, statements: Sequence[Any]) -> tuple[p.Stmt, ...]:
+    """Statements in order; a line may hold several."""
+    found: list[p.Stmt] = []
+    for node in statements:
+        if isinstance(node, cst.SimpleStatementLine):
+            found += small_statements(low, node.body)
+        else:
+            found.append(statement(low, node))
+    return tuple(found)
+
+
+def small_statements(low: Lowering, nodes: Sequence[cst.BaseSmallStatement]) -> list[p.Stmt]:
+    """The statements of one line."""
+    found: list[p.Stmt] = []
+    for node in nodes:
+        found.append(statement(low, node))
+        low.reader.optional(";")
+    return found
+
+
+def statement(low: Lowering, node: cst.CSTNode) -> p.Stmt:
+    """One statement."""
+    run = STATEMENTS.get(type(node))
+    start = low.reader.skip()
+    if run is None:
+        low.skip_node(node)
+        return p.UnknownStmt(low.reader.place(start), type(node).__name__)
+    return run(low, node, start)
+
+
+def suite(low: Lowering, body: cst.BaseSuite) -> tuple[p.Stmt, ...]:
+    """`: body`, on the same line or indented."""
+    low.reader.take(":")
+    if isinstance(body, cst.SimpleStatementSuite):
+        return tuple(small_statements(low, body.body))
+    return block(low, body.body)
+
+
+# --- small statements ------------------------------------------------------------------------------------------------
+
+
+def _expression(low: Lowering, node: cst.Expr, start: int) -> p.Stmt:
+    value = expression(low, node.value)
+    return p.ExprStmt(low.reader.place(start), value)
+
+
+def _assign(low: Lowering, node: cst.Assign, start: int) -> p.Stmt:
+    targets = []
+    for target in node.targets:
+        targets.append(assignable(low, target.target))
+        low.reader.take("=")
+    value = expression(low, node.value)
+    return p.Assign(low.reader.place(start), tuple(targets), value)
+
+
+def _annotated(low: Lowering, node: cst.AnnAssign, start: int) -> p.Stmt:
+    target = assignable(low, node.target)
+    low.reader.take(":")
+    annotation = expression(low, node.annotation.annotation)
+    value = None
+    if node.value is not None:
+        low.reader.take("=")
+        value = expression(low, node.value)
+    return p.AnnAssign(low.reader.place(start), target, annotation, value)
+
+
+def _augmented(low: Lowering, node: cst.AugAssign, start: int) -> p.Stmt:
+    target = assignable(low, node.target)
+    operator = low.tree.code_for_node(node.operator).strip()
+    low.reader.take(operator)
+    value = expression(low, node.value)
+    return p.AugAssign(low.reader.place(start), operator[:-1], target, value)
+
+
+def _return(low: Lowering, node: cst.Return, start: int) -> p.Stmt:
+    low.reader.take("return")
+    value = expression(low, node.value) if node.value is not None else None
+    return p.Return(low.reader.place(start), value)
+
+
+def _raise(low: Lowering, node: cst.Raise, start: int) -> p.Stmt:
+    low.reader.take("raise")
+    value = expression(low, node.exc) if node.exc is not None else None
+    cause = None
+    if node.cause is not None:
+        low.reader.take("from")
+        cause = expression(low, node.cause.item)
+    return p.Raise(low.reader.place(start), value, cause)
+
+
+def _assert(low: Lowering, node: cst.Assert, start: int) -> p.Stmt:
+    low.reader.take("assert")
+    test = expression(low, node.test)
+    message = None
+    if node.msg is not None:
+        low.reader.take(",")
+        message = expression(low, node.msg)
+    return p.Assert(low.reader.place(start), test, message)
+
+
+def _delete(low: Lowering, node: cst.Del, start: int) -> p.Stmt:
+    low.reader.take("del")
+    target = assignable(low, node.target)
+    parts = target.elements if isinstance(target, p.TupleExpr) else (target,)
+    return p.Delete(low.reader.place(start), parts)
+
+
+def _names(word: str, made: type[p.Global] | type[p.Nonlocal]) -> Callable[[Lowering, Any, int], p.Stmt]:
+    def run(low: Lowering, node: Any, start: int) -> p.Stmt:
+        low.reader.take(word)
+        names = tuple(item.name.value for item in node.names)
+        for name in names:
+            low.reader.take(name)
+            low.reader.optional(",")
+        low.scopes.declare(word, names)
+        return made(low.reader.place(start), names)
+
+    return run
+
+
+def _import(low: Lowering, node: cst.Import, start: int) -> p.Stmt:
+    low.reader.take("import")
+    names = tuple(_alias(low, alias) for alias in node.names)
+    for alias in names:
+        low.scopes.bind(alias.asname or alias.name.split(".", 1)[0])
+    return p.Import(low.reader.place(start), names)
+
+
+def _alias(low: Lowering, node: cst.ImportAlias) -> p.Alias:
+    start = low.reader.skip()
+    name = _dotted(low, node.name)
+    asname = ""
+    if node.asname is not None:
+        low.reader.take("as")
+        asname = str(cst.ensure_type(node.asname.name, cst.Name).value)
+        low.reader.take(asname)
+    place = low.reader.place(start)
+    low.reader.optional(",")
+    return p.Alias(place, name, asname)
+
+
+def _dotted(low: Lowering, node: cst.BaseExpression) -> str:
+    if isinstance(node, cst.Attribute):
+        left = _dotted(low, node.value)
+        low.reader.take(".")
+        low.reader.take(node.attr.value)
+        return f"{left}.{node.attr.value}"
+    name = cst.ensure_type(node, cst.Name).value
+    low.reader.take(name)
+    return str(name)
+
+
+def _import_from(low: Lowering, node: cst.ImportFrom, start: int) -> p.Stmt:
+    low.reader.take("from")
+    for _ in node.relative:
+        low.reader.take(".")
+    module = _dotted(low, node.module) if node.module is not None else ""
+    low.reader.take("import")
+    if isinstance(node.names, cst.ImportStar):
+        at = low.reader.take("*")
+        names: tuple[p.Alias, ...] = (p.Alias(low.reader.place(at), "*"),)
+    else:
+        low.reader.optional("(")
+        names = tuple(_alias(low, alias) for alias in node.names)
+        if node.rpar is not None:
+            low.reader.take(")")
+        for alias in names:
+            low.scopes.bind(alias.asname or alias.name)
+    return p.ImportFrom(low.reader.place(start), module, len(node.relative), names)
+
+
+def _word(word: str, made: type[p.Pass] | type[p.Break] | type[p.Continue]) -> Callable[[Lowering, Any, int], p.Stmt]:
+    def run(low: Lowering, node: Any, start: int) -> p.Stmt:
+        low.reader.take(word)
+        return made(low.reader.place(start))
+
+    return run
+
+
+# --- compound statements ---------------------------------------------------------------------------------------------
+
+
+def _if(low: Lowering, node: cst.If, start: int, word: str = "if") -> p.Stmt:
+    low.reader.take(word)
+    test = expression(low, node.test)
+    body = suite(low, node.body)
+    orelse: tuple[p.Stmt, ...] = ()
+    if isinstance(node.orelse, cst.If):
+        orelse = (_if(low, node.orelse, low.reader.skip(), "elif"),)
+    elif node.orelse is not None:
+        orelse = _else(low, node.orelse)
+    return p.If(low.reader.place(start), test, body, orelse)
+
+
+def _else(low: Lowering, node: cst.Else | None) -> tuple[p.Stmt, ...]:
+    if node is None:
+        return ()
+    low.reader.take("else")
+    return suite(low, node.body)
+
+
+def _for(low: Lowering, node: cst.For, start: int) -> p.Stmt:
+    if node.asynchronous is not None:
+        low.reader.take("async")
+    low.reader.take("for")
+    target = assignable(low, node.target)
+    low.reader.take("in")
+    iterable = expression(low, node.iter)
+    body = suite(low, node.body)
+    orelse = _else(low, node.orelse)
+    return p.For(low.reader.place(start), target, iterable, body, orelse, node.asynchronous is not None)
+
+
+def _while(low: Lowering, node: cst.While, start: int) -> p.Stmt:
+    low.reader.take("while")
+    test = expression(low, node.test)
+    body = suite(low, node.body)
+    orelse = _else(low, node.orelse)
+    return p.While(low.reader.place(start), test, body, orelse)
+
+
+def _with(low: Lowering, node: cst.With, start: int) -> p.Stmt:
+    if node.asynchronous is not None:
+        low.reader.take("async")
+    low.reader.take("with")
+    wrapped = isinstance(node.lpar, cst.LeftParen)
+    if wrapped:
+        low.reader.take("(")
+    items = tuple(_with_item(low, item) for item in node.items)
+    if wrapped:
+        low.reader.take(")")
+    body = suite(low, node.body)
+    return p.With(low.reader.place(start), items, body, node.asynchronous is not None)
+
+
+def _with_item(low: Lowering, node: cst.WithItem) -> p.WithItem:
+    start = low.reader.skip()
+    context = expression(low, node.item)
+    target = None
+    if node.asname is not None:
+        low.reader.take("as")
+        target = assignable(low, node.asname.name)
+    place = low.reader.place(start)
+    low.reader.optional(",")
+    return p.WithItem(place, context, target)
+
+
+def _try(low: Lowering, node: cst.Try | cst.TryStar, start: int) -> p.Stmt:
+    low.reader.take("try")
+    body = suite(low, node.body)
+    handlers = tuple(_handler(low, handler) for handler in node.handlers)
+    orelse = _else(low, node.orelse)
+    final: tuple[p.Stmt, ...] = ()
+    if node.finalbody is not None:
+        low.reader.take("finally")
+        final = suite(low, node.finalbody.body)
+    return p.Try(low.reader.place(start), body, handlers, orelse, final)
+
+
+def _handler(low: Lowering, node: Any) -> p.Handler:
+    start = low.reader.take("except")
+    low.reader.optional("*")
+    kind = expression(low, node.type) if node.type is not None else None
+    name = ""
+    if node.name is not None:
+        low.reader.take("as")
+        name = node.name.name.value
+        low.reader.take(name)
+        low.scopes.bind(name)
+    body = suite(low, node.body)
+    return p.Handler(low.reader.place(start), kind, name, body)
+
+
+def _decorators(low: Lowering, nodes: Sequence[cst.Decorator]) -> tuple[p.Expr, ...]:
+    found = []
+    for node in nodes:
+        low.reader.take("@")
+        found.append(expression(low, node.decorator))
+    return tuple(found)
+
+
+def _function(low: Lowering, node: cst.FunctionDef, start: int) -> p.Stmt:
+    decorators = _decorators(low, node.decorators)
+    if node.asynchronous is not None:
+        low.reader.take("async")
+    low.reader.take("def")
+    at = low.reader.take(node.name.value)
+    name_place = low.reader.place(at)
+    low.scopes.bind(node.name.value)
+    if node.type_parameters is not None:
+        low.skip_node(node.type_parameters)
+    low.reader.take("(")
+    signature = parameters(low, node.params)
+    low.reader.take(")")
+    returns = None
+    if node.returns is not None:
+        low.reader.take("->")
+        returns = expression(low, node.returns.annotation)
+    low.scopes.push(node.name.value, signature)
+    qualname = low.scopes.qualname()
+    body = suite(low, node.body)
+    made = low.scopes.pop()
+    return p.FunctionDef(
+        low.reader.place(start), node.name.value, qualname, signature, body, decorators, made.scope(), name_place,
+        node.asynchronous is not None, made.yields, returns, _doc(body),
+    )  # fmt: skip
+
+
+def _doc(body: tuple[p.Stmt, ...]) -> str:
+    match body:
+        case (p.ExprStmt(value=p.Const(kind="str", text=text)), *_):
+            return text
+    return ""
+
+
+def _class(low: Lowering, node: cst.ClassDef, start: int) -> p.Stmt:
+    from gradlint.static.lower_expressions import argument
+
+    decorators = _decorators(low, node.decorators)
+    low.reader.take("class")
+    at = low.reader.take(node.name.value)
+    name_place = low.reader.place(at)
+    low.scopes.bind(node.name.value)
+    if node.type_parameters is not None:
+        low.skip_node(node.type_parameters)
+    bases: tuple[p.Arg, ...] = ()
+    if low.reader.optional("("):
+        bases = tuple(argument(low, given) for given in (*node.bases, *node.keywords))
+        low.reader.take(")")
+    low.scopes.push(node.name.value)
+    qualname = low.scopes.qualname()
+    body = suite(low, node.body)
+    made = low.scopes.pop()
+    return p.ClassDef(low.reader.place(start), node.name.value, qualname, bases, body, decorators, made.scope(), name_place)
+
+
+def _match(low: Lowering, node: cst.Match, start: int) -> p.Stmt:
+    low.reader.take("match")
+    subject = expression(low, node.subject)
+    low.reader.take(":")
+    cases = tuple(_case(low, case) for case in node.cases)
+    return p.Match(low.reader.place(start), subject, cases)
+
+
+def _case(low: Lowering, node: cst.MatchCase) -> p.Case:
+    start = low.reader.take("case")
+    wanted = pattern(low, node.pattern)
+    guard = None
+    if node.guard is not None:
+        low.reader.take("if")
+        guard = expression(low, node.guard)
+    body = suite(low, node.body)
+    return p.Case(low.reader.place(start), wanted, guard, body)
+
+
+STATEMENTS: dict[type, Callable[[Lowering, Any, int], p.Stmt]] = {
+    cst.Expr: _expression,
+    cst.Assign: _assign,
+    cst.AnnAssign: _annotated,
+    cst.AugAssign: _augmented,
+    cst.Return: _return,
+    cst.Raise: _raise,
+    cst.Assert: _assert,
+    cst.Del: _delete,
+    cst.Global: _names("global", p.Global),
+    cst.Nonlocal: _names("nonlocal", p.Nonlocal),
+    cst.Import: _import,
+    cst.ImportFrom: _import_from,
+    cst.Pass: _word("pass", p.Pass),
+    cst.Break: _word("break", p.Break),
+    cst.Continue: _word("continue", p.Continue),
+    cst.If: _if,
+    cst.For: _for,
+    cst.While: _while,
+    cst.With: _with,
+    cst.Try: _try,
+    cst.TryStar: _try,
+    cst.FunctionDef: _function,
+    cst.ClassDef: _class,
+    cst.Match: _match,
+}

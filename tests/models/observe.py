@@ -1,0 +1,134 @@
+"""Ask autograd what a call does: which outputs carry a gradient, what is shared, what backward needs.
+
+Knows torch and nothing of rows or models; the generator and the proof of the rows both stand on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MemberDescriptorType
+from typing import Any, Literal
+
+import msgspec
+import torch
+from torch import Tensor
+
+Flow = Literal["carries", "zeroes", "cuts", "error", "empty"]
+Shape = Literal["tensor", "tuple", "other"]
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What one call did."""
+
+    shape: Shape
+    flows: tuple[Flow, ...] = ()  #: of the tensors it gave, in order
+    fields: tuple[str, ...] = ()  #: their names, when the result is a named tuple
+    view: bool = False  #: some output shares storage with an input
+    saves: frozenset[str] = frozenset()  #: of input, output, inner
+    reached: frozenset[int] = frozenset()  #: positions of the leaves that got a gradient other than zero
+
+
+def observe(call: Callable[[], Any], leaves: Sequence[Tensor], inputs: Sequence[Tensor] = ()) -> Seen:
+    """Run `call`, whose arguments include `leaves` (they require grad) and the tensors `inputs`."""
+    result = call()
+    outputs = _outputs(result)
+    held = _pointers(inputs or leaves)
+    view = any(not held.isdisjoint(_pointers([out])) for out in outputs)
+    saves = frozenset(_saves(outputs, held))
+    judged = [_judge(out, leaves) for out in outputs]
+    reached = frozenset(position for _, positions in judged for position in positions)
+    return Seen(_shape(result), tuple(flow for flow, _ in judged), _fields(result), view, saves, reached)
+
+
+def tensors(value: object) -> Iterator[Tensor]:
+    """Every tensor in a value, through lists, tuples and dicts."""
+    match value:
+        case Tensor():
+            yield value
+        case Mapping():
+            for item in value.values():
+                yield from tensors(item)
+        case list() | tuple():
+            for item in value:
+                yield from tensors(item)
+
+
+def _outputs(result: object) -> list[Tensor]:
+    return list(tensors(result))
+
+
+def _shape(result: object) -> Shape:
+    match result:
+        case Tensor():
+            return "tensor"
+        case list() | tuple():
+            return "tuple"
+        case _:
+            return "other"
+
+
+def _fields(result: object) -> tuple[str, ...]:
+    """Names of a `torch.return_types` tuple, in the order of its items."""
+    if not isinstance(result, tuple) or not type(result).__module__.startswith("torch.return_types"):
+        return ()
+    members = [name for name, member in vars(type(result)).items() if isinstance(member, MemberDescriptorType)]
+    order = {id(item): position for position, item in enumerate(result)}
+    return tuple(sorted(members, key=lambda name: order[id(getattr(result, name))]))
+
+
+def _judge(out: Tensor, leaves: Sequence[Tensor]) -> tuple[Flow, list[int]]:
+    if not out.requires_grad:
+        return "cuts", []
+    if not out.numel():
+        return "empty", []
+    try:
+        seed = torch.randn_like(out) if out.layout == torch.strided else torch.ones_like(out)
+        grads = torch.autograd.grad(out, leaves, seed, retain_graph=True, allow_unused=True)
+    except (RuntimeError, NotImplementedError):
+        return "error", []
+    reached = [position for position, grad in enumerate(grads) if grad is not None and _any(grad)]
+    return ("carries" if reached else "zeroes"), reached
+
+
+def _any(grad: Tensor) -> bool:
+    dense = grad.to_dense() if grad.layout != torch.strided else grad
+    return bool((dense != 0).any())
+
+
+def _pointers(held: Iterable[Tensor]) -> set[int]:
+    return {pointer for tensor in held if (pointer := _pointer(tensor))}
+
+
+def _pointer(tensor: Tensor) -> int:
+    """Where the storage lies; 0 for a tensor without one."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+def _saves(outputs: Sequence[Tensor], held: set[int]) -> Iterator[str]:
+    """Which tensors the graph between the outputs and the leaves keeps for its backward."""
+    given = _pointers(outputs)
+    for node in _nodes(outputs):
+        for saved in _saved(node):
+            pointer = _pointer(saved)
+            yield "input" if pointer in held else "output" if pointer in given else "inner"
+
+
+def _nodes(outputs: Sequence[Tensor]) -> list[Any]:
+    stack: list[Any] = [out.grad_fn for out in outputs]
+    nodes: list[Any] = []
+    while stack:
+        node = stack.pop()
+        if node is not None and node not in nodes:
+            nodes.append(node)
+            stack.extend(parent for parent, _ in getattr(node, "next_functions", ()))
+    return nodes
+
+
+def _saved(node: object) -> Iterator[Tensor]:
+    for name in dir(node):
+        if name.startswith("_saved_"):
+            yield from tensors(getattr(node, name))
+    yield from tensors(getattr(node, "saved_tensors", ()))
