@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "check"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute may be anything
+def __getattr__(name: str) -> Any:
     if name == "check":
         from gradlint.api import check
 

@@ -29,9 +29,9 @@ Cause = Literal[
     "custom-function", "zero-gradient", "no-create-graph", "remade",
 ]  # fmt: skip
 Returns = Literal[
-    "tensor", "array", "number", "scalar", "none", "self", "list", "tuple", "tensors", "unknown", "module", "image",
+    "tensor", "array", "number", "scalar", "none", "self", "list", "tuple", "tensors", "unknown", "module", "image", "instance",
 ]  # fmt: skip
-Saves = Literal["", "input", "output", "both"]
+Saves = Literal["", "input", "output", "both", "inner"]
 ModeWord = Literal["", "no-grad", "enable-grad"]
 
 CAUSES: tuple[str, ...] = tuple(word for word in get_args(Cause) if word)
@@ -55,6 +55,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flow: FlowWord = "carries"
     outputs: tuple[FlowWord, ...] = ()  #: flows of several outputs, in order; then the result is a tuple
     fields: tuple[str, ...] = ()  #: names of the outputs when the result is a named tuple
+    when: str = ""  #: `outputs` and `fields` hold only when this argument is given and not None or False
     cause: Cause = ""  #: for cuts and zeroes: the cause that a rule page claims
     inputs: tuple[str, ...] = ()  #: names of the arguments that carry; empty: all tensor arguments
     signature: tuple[str, ...] = ()  #: parameter names in order, self excluded, where known
@@ -104,14 +105,16 @@ class Catalog:
 
     def __init__(self, rules: Mapping[str, Rule], rows: Mapping[str, Row]) -> None:
         self.rules: dict[str, Rule] = dict(rules)
-        self._rows: dict[str, Row] = dict(rows)
+        self._rows: dict[str, Row] = {name: row for name, row in rows.items() if "*" not in name}
+        self._patterns: dict[str, Row] = {name: row for name, row in rows.items() if "*" in name}
+        self._matched: dict[str, Row | None] = {}
         self._by_contract = _claims(self.rules.values())
 
     @classmethod
     def load(cls, extra: Sequence[Path] = ()) -> Catalog:
         """Read gradlint's own data; rows of the user's `extra` model files replace rows of the same name."""
         own = _own()
-        return cls(own.rules, {**own._rows, **read_models(extra)}) if extra else own
+        return cls(own.rules, {**own._rows, **own._patterns, **read_models(extra)}) if extra else own
 
     def rule(self, slug: str) -> Rule | None:
         """The rule of this name."""
@@ -122,13 +125,28 @@ class Catalog:
         return self._by_contract.get((contract, cause)) or self._by_contract.get((contract, ""))
 
     def row(self, name: str) -> Row | None:
-        """The row of a qualified name or alias; nothing is guessed."""
-        return self._rows.get(name)
+        """The row of a qualified name or alias, else that of the most literal pattern that matches (`cv2.*`, `a.*.generate`)."""
+        found = self._rows.get(name)
+        if found is not None or not self._patterns:
+            return found
+        if name not in self._matched:
+            fitting = [pattern for pattern in self._patterns if _matches(pattern, name)]
+            best = max(fitting, key=lambda pattern: (len(pattern) - pattern.count("*"), pattern), default="")
+            self._matched[name] = self._patterns.get(best)
+        return self._matched[name]
 
     def rows(self) -> list[Row]:
         """Every row once, sorted by name."""
-        unique = {row.name: row for row in self._rows.values()}
+        unique = {row.name: row for row in (*self._rows.values(), *self._patterns.values())}
         return [unique[name] for name in sorted(unique)]
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """A `*` stands for one segment of a name, at the end for one or more."""
+    wanted, given = pattern.split("."), name.split(".")
+    if wanted[-1] == "*" and len(given) > len(wanted):
+        given = given[: len(wanted)]
+    return len(wanted) == len(given) and all(w in ("*", g) for w, g in zip(wanted, given, strict=True))
 
 
 def data_folder() -> Path:

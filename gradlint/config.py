@@ -1,8 +1,8 @@
 """The user's settings: `[tool.gradlint]` of a pyproject.toml, or a gradlint.toml.
 
-Knows the keys and where files with them are looked for; knows rules only as names to check. A mistake never stops a run:
-it becomes a problem that names the key and the nearest right one, the rest of the file counts, and the exit status is 2.
-A new key is a new field of `Config`.
+Knows the keys and where files with them are looked for; knows rules only as names to check. A mistake never stops a
+run: it becomes a problem that names the key and the nearest right one, the rest of the file counts, and the exit status
+is 2. A new key is a new field of `Config`.
 """
 
 from __future__ import annotations
@@ -67,10 +67,14 @@ def load(paths: Iterable[Path], given: Path | None = None) -> Loaded:
     return Loaded(config, absolute(file).parent, tuple(f"{shown(file)}: {p}" for p in (*problems, *wrong)))
 
 
-def enabled(config: Config, defaults: Mapping[str, bool]) -> frozenset[str]:
-    """The rules that are on; `defaults` tells which there are, and whether each is on by itself."""
-    chosen = {slug for slug, on in defaults.items() if on} if config.select is None else set(config.select)
-    return frozenset((chosen | set(config.extend_select)) - set(config.ignore)) & frozenset(defaults)
+def enabled(
+    config: Config, defaults: Mapping[str, bool], select: Collection[str] = (), ignore: Collection[str] = ()
+) -> frozenset[str]:
+    """The rules that are on. `defaults` tells which there are and which are on by themselves; what the command line
+    selects and ignores counts more than the settings."""
+    by_itself = {slug for slug, on in defaults.items() if on} if config.select is None else set(config.select)
+    from_settings = (by_itself | set(config.extend_select)) - set(config.ignore)
+    return frozenset((set(select) or from_settings) - set(ignore)) & frozenset(defaults)
 
 
 def rule_names(config: Config) -> dict[str, Iterable[str]]:
@@ -82,7 +86,8 @@ def rule_names(config: Config) -> dict[str, Iterable[str]]:
 
 def unknown_rules(named: Mapping[str, Iterable[str]], rules: Collection[str]) -> list[str]:
     """A problem for every name that is no rule."""
-    return [f"{key}: unknown rule '{n}'{nearest(n, rules)}" for key, names in named.items() for n in names if n not in rules]
+    wrong = ((key, name) for key, names in named.items() for name in names if name not in rules)
+    return [f"{key}: unknown rule '{name}'{nearest(name, rules)}" for key, name in wrong]
 
 
 def ignored_in(config: Config, base: Path, path: Path) -> frozenset[str]:
@@ -91,8 +96,9 @@ def ignored_in(config: Config, base: Path, path: Path) -> frozenset[str]:
         name = path.relative_to(base).as_posix()
     except ValueError:
         name = path.as_posix()
-    found = (s for pattern, s in config.per_file_ignores.items() if GitIgnoreSpec.from_lines([pattern]).match_file(name))
-    return frozenset(slug for slugs in found for slug in slugs)
+    patterns = config.per_file_ignores
+    found = (pattern for pattern in patterns if GitIgnoreSpec.from_lines([pattern]).match_file(name))
+    return frozenset(slug for pattern in found for slug in patterns[pattern])
 
 
 def nearest(name: str, known: Collection[str]) -> str:
@@ -118,7 +124,7 @@ def _nearest(paths: Iterable[Path]) -> Path | None:
 def _speaks(file: Path) -> bool:
     """Whether a file holds settings; a broken one that means to does, so that somebody is told."""
     table, problems = _table(file)
-    return table is not None or bool(problems) and "tool.gradlint" in _text(file)
+    return table is not None or (bool(problems) and "tool.gradlint" in _text(file))
 
 
 def _text(file: Path) -> str:

@@ -10,6 +10,7 @@ import io
 import os
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -20,9 +21,9 @@ from gradlint.finding import FileError
 SUFFIXES = (".py", ".pyi")
 #: folders that hold no code of the project
 EXCLUDED = (
-    ".bzr", ".direnv", ".eggs", ".git", ".hg", ".ipynb_checkpoints", ".mypy_cache", ".nox", ".pants.d", ".pyenv", ".pytest_cache",
-    ".pytype", ".ruff_cache", ".svn", ".tox", ".venv", ".vscode", "__pycache__", "__pypackages__", "_build", "buck-out", "dist",
-    "node_modules", "site-packages", "venv",
+    ".bzr", ".direnv", ".eggs", ".git", ".hg", ".ipynb_checkpoints", ".mypy_cache", ".nox", ".pants.d", ".pyenv",
+    ".pytest_cache", ".pytype", ".ruff_cache", ".svn", ".tox", ".venv", ".vscode", "__pycache__", "__pypackages__",
+    "_build", "buck-out", "dist", "node_modules", "site-packages", "venv",
 )  # fmt: skip
 
 
@@ -90,10 +91,8 @@ def absolute(path: str | Path) -> Path:
 
 def shown(path: Path) -> str:
     """How a path is printed: from the working directory where it lies below it."""
-    try:
+    with suppress(ValueError):
         path = path.relative_to(Path.cwd())
-    except ValueError:
-        pass
     return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
@@ -130,8 +129,8 @@ def _undecodable(data: bytes, error: UnicodeDecodeError, file: str) -> FileError
     before = data[: error.start]
     line = before.count(b"\n") + 1
     column = len(before.rpartition(b"\n")[2].decode(error.encoding, "replace")) + 1
-    message = f"byte 0x{data[error.start]:02x} is not {error.encoding}: declare the file's encoding, or save it as UTF-8"
-    return FileError(file, line, column, "encoding", message)
+    byte = f"byte 0x{data[error.start]:02x} is not {error.encoding}"
+    return FileError(file, line, column, "encoding", f"{byte}: declare the file's encoding, or save it as UTF-8")
 
 
 def _below(top: Path, excludes: Sequence[Patterns]) -> Iterator[Path | FileError]:

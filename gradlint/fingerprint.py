@@ -44,12 +44,10 @@ def excerpt(lines: Sequence[str], place: Range) -> str:
 
 
 def _parts(finding: Finding, lines: Lines) -> tuple[str, ...]:
-    cut = next((s for s in finding.path if s.role == "cut"), None)
     demand = next((s for s in reversed(finding.path) if s.role == "demand"), None)
-    at_cut = excerpt(lines(cut.file), cut.range) if cut else excerpt(lines(finding.file), finding.range)
+    at_cut = excerpt(lines(finding.file), finding.range)
     at_demand = excerpt(lines(demand.file), demand.range) if demand else ""
-    path = absolute(finding.file)
-    return (finding.rule, _below_root(path), finding.symbol, at_cut, at_demand)
+    return (finding.rule, _below_root(absolute(finding.file)), finding.symbol, at_cut, at_demand)
 
 
 def _below_root(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Suppressions: `# gradlint: ignore[rule] reason` at the cut or the demand, `# gradlint: file-ignore[rule] reason` anywhere.
+"""Suppressions: `# gradlint: ignore[rule] reason` at the cut or the demand, `# gradlint: file-ignore[rule]` anywhere.
 
 An ignore stands on the line, or alone on the line above. Knows comments and findings, not how either came about.
 """
@@ -9,6 +9,7 @@ import io
 import re
 import tokenize
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -103,17 +104,18 @@ def _demands(finding: Finding) -> list[Place]:
 def _asked_at(finding: Finding, demands: Sequence[Place]) -> Finding:
     """The finding with only these demands; the first of them ends its path."""
     first, *others = demands
-    path = tuple(Step("demand", first.file, first.range, first.label) if s.role == "demand" else s for s in finding.path)
+    demand = Step("demand", first.file, first.range, first.label)
+    path = tuple(demand if step.role == "demand" else step for step in finding.path)
     return msgspec.structs.replace(finding, path=path, also=tuple(others))
 
 
 def _comments(text: str) -> list[tokenize.TokenInfo]:
     """The comments up to the first thing that is no Python."""
     found: list[tokenize.TokenInfo] = []
-    try:
-        found.extend(t for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.type == tokenize.COMMENT and MARK in t.string)
-    except (tokenize.TokenError, SyntaxError):
-        pass
+    with suppress(tokenize.TokenError, SyntaxError):
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT and MARK in token.string:
+                found.append(token)
     return found
 
 

@@ -1,7 +1,7 @@
 """The report, and its output formats: every module of this folder is one, with a function `render(report, view)`.
 
-Knows the shape of the report (a promise to editors and CI) and nothing of how findings come about. A new format is a new
-file here. `report.schema.json` is generated from the types by `make update`.
+Knows the shape of the report (a promise to editors and CI) and nothing of how findings come about. A new format is a
+new file here. `report.schema.json` is generated from the types by `make update`.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ class View(msgspec.Struct, frozen=True):
 
 class Format(Protocol):
     """A module of this folder."""
+
+    EXTRAS: bool  #: whether it shows what `--statistics` and `--show-unknown` ask for
 
     def render(self, report: Report, view: View) -> str:
         """The report as text, ending with a newline."""

@@ -8,6 +8,8 @@ import msgspec
 
 from gradlint.report import OPTIONAL, Report, View
 
+EXTRAS = False
+
 
 def render(report: Report, view: View) -> str:
     """The report as JSON."""

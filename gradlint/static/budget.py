@@ -7,6 +7,7 @@ PARTIAL_RUN = 30_000  #: steps of a run that starts in the middle
 CALL_DEPTH = 24  #: calls inside calls
 UNROLL = 12  #: a known sequence up to this length is run element by element
 ALTERNATIVES = 5  #: known alternatives of one value
+ORIGINS = 50  #: how far back an unknown value is traced through what it was read from
 CONTENT = 400  #: items that a container keeps apart
 
 

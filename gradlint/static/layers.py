@@ -6,7 +6,7 @@ from gradlint.static import calls, demands, library
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
-from gradlint.static.rows import compute, nodes_used
+from gradlint.static.rows import compute, gather, nodes_used
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     NODE, DictObj, Instance, ListObj, Method, Native, Scalar, Tensor, Unknown, Val, content, dict_items,
@@ -123,17 +123,15 @@ def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
 
     row = m.catalog.row(base)
     weights = [Input(p.cells[NODE]) for _, p in named_parameters(m, value)]
-    skips = row is not None and row.inputs and "self" not in row.inputs and "input" not in row.inputs
-    flow = Flow.CUTS if skips else Flow.CARRIES
-    given = [Input(n, flow, "non-differentiable" if skips else "", select=bool(skips)) for v in args.all() for n in nodes_used(m, v)]
+    given = gather(m, row, None, args) if row is not None and row.module else [Input(n) for v in args.all() for n in nodes_used(m, v)]
     op = f"{_written(value, base)}(...)"
-    if value.kwargs.get("inplace") is True or True in value.args[-1:]:
+    if value.kwargs.get("inplace") is True or (value.args and value.args[-1] is True):
         written = args.get(0)
         if isinstance(written, Tensor) and base.startswith("torch.nn.") and _has_inplace(base):
             m.set(written, NODE, compute(m, op, [*given, *weights], args.span))
             return written
     node = compute(m, op, [*given, *weights], args.span)
-    if row is not None and len(row.outputs) > 1:
+    if row is not None and len(row.outputs) > 1 and not row.when:
         return tuple(_output(m, node, args, flow) for flow in row.outputs)
     return Tensor(node)
 

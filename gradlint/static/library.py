@@ -9,7 +9,7 @@ from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
 from gradlint.static.rows import apply, compute, export_source, nodes_used
-from gradlint.static.values import Array, ClassObj, Instance, Lib, Mode, Native, Tensor, Val, Wrapped
+from gradlint.static.values import NODE, Array, ClassObj, Instance, Lib, Mode, Native, Tensor, Val, Wrapped
 from gradlint.tape import Flow, Kind
 
 if TYPE_CHECKING:
@@ -53,7 +53,12 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
             cut = [Input(i.node, Flow.CUTS, row.cause or "library") for i in inputs]
             node = m.tape.result(Kind.TENSOR, args.span, m.text(args.span), op, cut)
             return Tensor(node)
-    return apply(m, row, op, receiver, args)
+    result = apply(m, row, op, receiver, args)
+    written = receiver if receiver is not None else args.get(0)
+    if args.keywords.get("inplace") is True and isinstance(written, Tensor) and isinstance(result, Tensor):
+        m.set(written, NODE, result.cells[NODE])
+        return written
+    return result
 
 
 def _without_row(m: Machine, name: str, args: Args) -> Val:

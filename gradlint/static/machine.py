@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradlint.static.budget import CALL_DEPTH, BudgetHit
+from gradlint.static.budget import CALL_DEPTH, ORIGINS, BudgetHit
 from gradlint.static.joins import join_values
 from gradlint.static.program import FunctionDef, Node, Place
 from gradlint.static.recording import Recorder
@@ -111,7 +111,8 @@ class Machine:
         node = value.cells.get(NODE, MISSING)
         if node is MISSING:
             origin = value.origin
-            sources = [] if origin is None or id(value) in self._making else self._origin_nodes(value)
+            ends = origin is None or id(value) in self._making or len(self._making) > ORIGINS
+            sources = [] if ends else self._origin_nodes(value)
             node = self.tape.unknown(self.here(), value.label, sources)
             value.cells[NODE] = node  # not logged: the same answer in every branch
         return int(node)

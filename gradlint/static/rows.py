@@ -42,10 +42,16 @@ def nodes_used(m: Machine, value: Val, depth: int = 2) -> list[int]:
 
 
 def compute(m: Machine, op: str, inputs: Iterable[Input], span: Span, kind: Kind = Kind.TENSOR, foreign: bool = False,
-            gradient: bool = False) -> int:  # fmt: skip
-    """The node an operation makes, in the grad mode in force: with gradients off every input is cut at the switch."""
+            gradient: bool = False, view: bool = False) -> int:  # fmt: skip
+    """The node an operation makes, in the grad mode in force: with gradients off every input is cut at the switch.
+
+    A view of a tensor that requires grad still says that it requires grad, but is a leaf of its own (torch 2.13).
+    """
     mode = m.mode
     given = list(inputs)
+    if view and mode.enabled is False and not mode.inference and given and m.tape.requires[given[0].node] != "no":
+        source = given[0].node
+        return m.tape.remake(source, mode.span, m.text(span), m.tape.requires[source], mode.label, "grad-mode")
     if mode.enabled is False and kind in (Kind.TENSOR, Kind.UNKNOWN) and given:
         cut = [Input(g.node, Flow.CUTS, g.cause if g.flow == Flow.CUTS and g.cause else "grad-mode", g.term, g.product, g.select)
                for g in given]  # fmt: skip
@@ -84,8 +90,6 @@ def gather(m: Machine, row: Row, receiver: Val, args: Args, flow: str | None = N
             found += [Input(n, Flow.CUTS, "non-differentiable", select=True) for n in nodes_used(m, value)]
             continue
         if row.inputs and name not in row.inputs:
-            if row.inputs and row.flow == "carries":
-                found += [Input(n, Flow.CUTS, "non-differentiable", select=True) for n in nodes_used(m, value)]
             continue
         numeric = isinstance(value, Scalar)
         scaled = row.product and len(tensors) == 1
@@ -99,13 +103,10 @@ def _named(row: Row, receiver: Val, args: Args) -> list[tuple[str, Val]]:
     """The arguments with their parameter names, the receiver as `self`."""
     given: list[tuple[str, Val]] = [("self", receiver)] if receiver is not None else []
     for i, value in enumerate(args.positional):
-        name = row.signature[i] if i < len(row.signature) else ""
-        if not name and i == 0 and receiver is None:
-            name = "self"
-        given.append((name, value))
+        given.append((row.signature[i] if i < len(row.signature) else "", value))
     given += [(k, v) for k, v in args.keywords.items() if k != "out"]
     given += [("", v) for v in args.more]
-    return [("self" if n == "input" and receiver is None and "self" in row.inputs else n, v) for n, v in given]
+    return given
 
 
 def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
@@ -114,16 +115,24 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         return None
     if row.returns == "scalar":
         return Scalar()
-    if row.factory or row.flow == "constant":
+    if row.flow == "constant" or (row.factory and not (row.inputs or row.cause)):
         return _constant(m, row, args)
     if row.raises:
         _export_raises(m, receiver, args)
-    if row.outputs:
+    if row.outputs and (not row.when or _given(row, receiver, args)):
         return _several(m, row, op, receiver, args)
     inputs = gather(m, row, receiver, args)
+    if row.factory and not inputs:
+        return _constant(m, row, args)
     if not inputs and row.returns in ("tensor", "array", "image", "number") and not _arguments_known(args):
         return m.unknown(m.text(args.span))
-    return wrap(m, row, compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign), receiver, inputs)
+    return wrap(m, row, compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign, view=row.view), receiver, inputs)
+
+
+def _given(row: Row, receiver: Val, args: Args) -> bool:
+    """Whether the argument that makes several outputs was given (a tensor in its place is another operand)."""
+    value = next((v for name, v in _named(row, receiver, args) if name == row.when), None)
+    return value is not None and value is not False and not isinstance(value, Tensor)
 
 
 def _arguments_known(args: Args) -> bool:
@@ -143,7 +152,7 @@ def wrap(m: Machine, row: Row, node: int, receiver: Val, inputs: list[Input]) ->
             return ListObj([Tensor(node)], "list", True)
         case "self":
             return receiver
-        case "unknown":
+        case "unknown" | "instance" | "module":
             made = Unknown("result")
             made.cells[NODE] = node
             return made

@@ -62,7 +62,7 @@ def read(m: Machine, value: Tensor, name: str, span: Span) -> Val:
         case "is_leaf":
             return m.tape.values[value.cells[NODE]].leaf or Scalar()
     if name in _VIEWS:
-        return Tensor(compute(m, f".{name}", [Input(value.cells[NODE])], span), value)
+        return Tensor(compute(m, f".{name}", [Input(value.cells[NODE])], span, view=True), value)
     return Native(value, name)
 
 
@@ -329,7 +329,7 @@ def element(m: Machine, value: Val, index: Val, span: Span) -> Val:
     if isinstance(value, Array):
         return Array(compute(m, "[...]", inputs, span, Kind.ARRAY) if inputs else None)
     inputs += [Input(n, Flow.CUTS, "non-differentiable", select=True) for n in nodes_used(m, index)]
-    return Tensor(compute(m, "[...]", inputs, span), value)
+    return Tensor(compute(m, "[...]", inputs, span, view=len(inputs) == 1), value)
 
 
 def set_element(m: Machine, receiver: Val, index: Val, value: Val, span: Span) -> None:

@@ -229,7 +229,7 @@ def program(seed: int) -> Program:
     w = Writer(seed)
     script = ["x = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)",
               "y = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)",
-              "frozen = torch.randn(3, 3, dtype=torch.float64)"]  # fmt: skip
+              "frozen = torch.randn(3, 3, dtype=torch.float64)", "probe = torch.rand(3, 3, dtype=torch.float64)"]  # fmt: skip
     made = ["x"]
     for _ in range(w.random.randint(2, 6)):
         kind = w.pick(list(CONSTRUCTS))
@@ -246,7 +246,7 @@ def _demand(w: Writer, made: list[str]) -> None:
     """One place that asks for a gradient."""
     root = w.pick([made[-1], made[-1], w.random.choice(made[1:])])
     if w.chance(0.3):
-        w.lines.append(f"({root}.sum() * 1.0).backward(retain_graph=True)")
+        w.lines.append(f"({root} * probe).sum().backward(retain_graph=True)")
         return
     target = w.pick(["x", "x", "x", "y", w.random.choice(made)])
-    w.lines.append(f"{w.fresh('g')} = torch.autograd.grad({root}.sum(), {target}, retain_graph=True)")
+    w.lines.append(f"{w.fresh('g')} = torch.autograd.grad(({root} * probe).sum(), {target}, retain_graph=True)")

@@ -6,6 +6,7 @@ Knows torch and nothing of rows or models; the generator and the proof of the ro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import MemberDescriptorType
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-Flow = Literal["carries", "zeroes", "cuts", "error", "empty"]
+Flow = Literal["carries", "zeroes", "cuts", "error", "constant", "empty"]
 Shape = Literal["tensor", "tuple", "other"]
 
 
@@ -33,9 +34,10 @@ def observe(call: Callable[[], Any], leaves: Sequence[Tensor], inputs: Sequence[
     result = call()
     outputs = _outputs(result)
     held = _pointers(inputs or leaves)
-    view = any(not held.isdisjoint(_pointers([out])) for out in outputs)
+    fresh = [out for out in outputs if not any(out is given for given in inputs)]
+    view = not held.isdisjoint(_pointers(fresh))
     saves = frozenset(_saves(outputs, held))
-    judged = [_judge(out, leaves) for out in outputs]
+    judged = [_judge(out, leaves) for out in outputs] if leaves else [(_without_leaves(inputs), []) for _ in outputs]
     reached = frozenset(position for _, positions in judged for position in positions)
     return Seen(_shape(result), tuple(flow for flow, _ in judged), _fields(result), view, saves, reached)
 
@@ -76,18 +78,39 @@ def _fields(result: object) -> tuple[str, ...]:
     return tuple(sorted(members, key=lambda name: order[id(getattr(result, name))]))
 
 
+def _without_leaves(inputs: Sequence[Tensor]) -> Flow:
+    """A call that takes tensors, none of which may require grad, gives nothing a derivative; without any it is a factory."""
+    return "cuts" if inputs else "constant"
+
+
 def _judge(out: Tensor, leaves: Sequence[Tensor]) -> tuple[Flow, list[int]]:
     if not out.requires_grad:
         return "cuts", []
     if not out.numel():
         return "empty", []
+    dense = out if out.layout == torch.strided else out.to_dense()
     try:
-        seed = torch.randn_like(out) if out.layout == torch.strided else torch.ones_like(out)
-        grads = torch.autograd.grad(out, leaves, seed, retain_graph=True, allow_unused=True)
+        reached = _reached(dense, leaves, range(len(leaves)))
     except (RuntimeError, NotImplementedError):
-        return "error", []
-    reached = [position for position, grad in enumerate(grads) if grad is not None and _any(grad)]
+        return _judge_one_by_one(dense, leaves)
     return ("carries" if reached else "zeroes"), reached
+
+
+def _judge_one_by_one(out: Tensor, leaves: Sequence[Tensor]) -> tuple[Flow, list[int]]:
+    """For an operation whose derivative is missing for some of its arguments only."""
+    reached: list[int] = []
+    for position in range(len(leaves)):
+        with suppress(RuntimeError, NotImplementedError):
+            reached += _reached(out, leaves, [position])
+    return ("carries" if reached else "error"), reached
+
+
+def _reached(out: Tensor, leaves: Sequence[Tensor], positions: Iterable[int]) -> list[int]:
+    """Which of the leaves at `positions` get a gradient other than zero."""
+    wanted = list(positions)
+    asked = [leaves[position] for position in wanted]
+    grads = torch.autograd.grad(out, asked, torch.randn_like(out), retain_graph=True, allow_unused=True)
+    return [position for position, grad in zip(wanted, grads, strict=True) if grad is not None and _any(grad)]
 
 
 def _any(grad: Tensor) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -18,12 +18,15 @@ from tests.models.observe import Seen, observe, tensors
 SAMPLES = 40  #: with 6 two operations are misjudged, with 30 none
 DTYPES = (torch.float64, torch.float32, torch.complex64)
 
+Call = tuple[Callable[[], Any], list[Tensor], list[Tensor]]  #: what to run, its arguments, its parameters
+
 
 def operations() -> list[Any]:
-    """torch's operations, without those made for tests only."""
+    """torch's operations, without its inner ones."""
     from torch.testing._internal.common_methods_invocations import op_db
 
-    return [op for op in op_db if not op.name.startswith(("jiterator", "ops.", "_"))]
+    inner = ("jiterator", "ops.", "torch.ops.", "torch._", "_", "native_")
+    return [op for op in op_db if not op.name.startswith(inner) and not op.name.endswith("_backward")]
 
 
 def modules() -> list[Any]:
@@ -35,12 +38,16 @@ def modules() -> list[Any]:
 
 def observe_operation(op: Any) -> list[Seen]:
     """One observation a sample; a sample that fails by itself says nothing."""
-    torch.manual_seed(0)
-    dtype = next((dtype for dtype in DTYPES if dtype in op.dtypes), None)
-    if dtype is None:
+    return _attempts(_bind(op.op, (sample.input, *sample.args), sample.kwargs) for sample in _samples(op))
+
+
+def observe_inplace(op: Any) -> list[Seen]:
+    """The same for the in-place method, if there is one, on a copy of its first argument."""
+    method = op.inplace_variant
+    if method is None:
         return []
-    samples = islice(op.sample_inputs("cpu", dtype, requires_grad=True), SAMPLES)
-    return list(_attempts(_operation_call(op, sample) for sample in samples))
+    samples = [sample for sample in _samples(op) if isinstance(sample.input, Tensor)]
+    return _attempts(_bind(_on_copy(method), (sample.input, *sample.args), sample.kwargs) for sample in samples)
 
 
 def observe_module(info: Any) -> tuple[list[Seen], tuple[str, ...]]:
@@ -55,29 +62,34 @@ def observe_module(info: Any) -> tuple[list[Seen], tuple[str, ...]]:
                 continue
             module = info.module_cls(*built.args, **built.kwargs).train(training)
             names |= dict.fromkeys(module._parameters)
-            arguments = list(tensors((given.args, given.kwargs)))
-            calls.append((_bind(module, given.args, given.kwargs), arguments, list(module.parameters())))
-    return list(_attempts(calls)), tuple(names)
+            run, arguments, _ = _bind(module, given.args, given.kwargs)
+            calls.append((run, arguments, list(module.parameters())))
+    return _attempts(calls), tuple(names)
 
 
-Call = tuple[Callable[[], Any], list[Tensor], list[Tensor]]
+def _samples(op: Any) -> Iterator[Any]:
+    torch.manual_seed(0)
+    dtype = next((dtype for dtype in DTYPES if dtype in op.dtypes), None)
+    return iter(()) if dtype is None else islice(op.sample_inputs("cpu", dtype, requires_grad=True), SAMPLES)
 
 
-def _operation_call(op: Any, sample: Any) -> Call:
-    arguments = list(tensors((sample.input, sample.args, sample.kwargs)))
-    return _bind(op.op, (sample.input, *sample.args), sample.kwargs), arguments, []
+def _bind(function: Any, args: Any, kwargs: Any) -> Call:
+    return lambda: function(*args, **kwargs), list(tensors((args, kwargs))), []
 
 
-def _bind(function: Any, args: Any, kwargs: Any) -> Callable[[], Any]:
-    return lambda: function(*args, **kwargs)
+def _on_copy(method: Any) -> Callable[..., Any]:
+    return lambda first, *args, **kwargs: method(first.clone(), *args, **kwargs)
 
 
-def _attempts(calls: Any) -> Iterator[Seen]:
-    for call, arguments, parameters in calls:
-        leaves = [tensor for tensor in (*arguments, *parameters) if tensor.requires_grad]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                yield observe(call, leaves, arguments)
-            except (RuntimeError, TypeError, ValueError, NotImplementedError):
-                continue
+def _attempts(calls: Iterable[Call]) -> list[Seen]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [seen for call in calls if (seen := _attempt(*call)) is not None]
+
+
+def _attempt(call: Callable[[], Any], arguments: list[Tensor], parameters: list[Tensor]) -> Seen | None:
+    leaves = [tensor for tensor in (*arguments, *parameters) if tensor.requires_grad]
+    try:
+        return observe(call, leaves, arguments)
+    except (RuntimeError, TypeError, ValueError, NotImplementedError):
+        return None

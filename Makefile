@@ -1,0 +1,24 @@
+PYTHON ?= python
+
+.PHONY: check test update fix wheel full
+
+check:  ## lint and types
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+test:  ## the fast suite
+	$(PYTHON) -m pytest
+
+update:  ## write generated files and snapshots anew
+	$(PYTHON) -c "import json, gradlint.report as r; print(json.dumps(r.schema(), indent=2))" > gradlint/report/report.schema.json
+
+fix:
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+wheel:
+	$(PYTHON) -m build
+
+full:  ## everything, the slow tests too
+	$(PYTHON) -m pytest -m ""

@@ -1,0 +1,341 @@
+"""From paths to a report: discovery, the gate, the static half, the engine, then names, suppressions and fingerprints.
+
+The only module beside the command line that knows all parts. libcst comes in with `static`, so both are imported late.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gradlint import config as settings
+from gradlint import discovery, suppress
+from gradlint.catalog import Catalog, CatalogError
+from gradlint.config import Config, Loaded
+from gradlint.discovery import File, Found
+from gradlint.finding import FileError, Finding, Site
+from gradlint.fingerprint import fingerprinted
+from gradlint.report import Counts, Demands, Files, Report, Summary
+from gradlint.suppress import Suppression
+
+if TYPE_CHECKING:
+    from gradlint.engine import Verdict
+    from gradlint.static import Result, Source
+    from gradlint.tape import Tape
+
+UNUSED = "unused-suppression"
+#: a file up to this size is parsed although it holds no word that matters: a syntax error in it is worth a word
+_SMALL = 4096
+
+
+class Texts:
+    """The text of every file that was looked at."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._lines: dict[str, list[str]] = {}
+        self._suppressions: dict[str, list[Suppression]] = {}
+
+    def put(self, file: str, text: str) -> None:
+        """Remember a text."""
+        self._texts[file] = text
+
+    def read(self, path: Path) -> str | None:
+        """The text of a file of the project that was not named; None if it cannot be read."""
+        file = discovery.shown(path)
+        text = discovery.read(path, file)
+        if isinstance(text, FileError):
+            return None
+        self.put(file, text)
+        return text
+
+    def lines(self, file: str) -> list[str]:
+        """The lines of a file."""
+        if file not in self._lines:
+            self._lines[file] = self._texts.get(file, "").split("\n")
+        return self._lines[file]
+
+    def suppressions(self, file: str) -> list[Suppression]:
+        """The suppression comments of a file."""
+        if file not in self._suppressions:
+            self._suppressions[file] = suppress.suppressions(file, self._texts.get(file, ""))
+        return self._suppressions[file]
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What to look at, and how."""
+
+    paths: tuple[str, ...]
+    loaded: Loaded
+    select: tuple[str, ...] = ()  #: instead of what the settings select
+    ignore: tuple[str, ...] = ()  #: besides what the settings ignore
+    excludes: tuple[discovery.Patterns, ...] = ()  #: besides those of the settings
+    force_exclude: bool = False
+    stdin: tuple[str, bytes] | None = None  #: the name and content of a file that is not on disk
+
+
+class Analysis(msgspec.Struct, frozen=True):
+    """What was found out, before anybody asks which of it to report."""
+
+    task: Task
+    catalog: Catalog
+    texts: Texts
+    found: Found
+    gated: frozenset[str]
+    errors: tuple[FileError, ...]
+    result: Result
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+    sites: tuple[Site, ...]
+    problems: tuple[str, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """A report, with what is said beside it."""
+
+    report: Report
+    sites: tuple[Site, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    texts: Texts
+
+    def status(self, fail_on: str, *, exit_zero: bool = False) -> int:
+        """The exit status: 2 wins over 1 wins over 0."""
+        if self.report.errors or self.problems:
+            return 2
+        order = ("info", "warning", "error")
+        counted = order[order.index(fail_on) :]
+        fails = any(f.severity in counted and f.runtime.status != "refuted" for f in self.report.findings)
+        return int(fails and not exit_zero)
+
+
+def check(paths: Sequence[str | Path], config: Config | None = None) -> Report:
+    """Lint files and folders, with the given settings or those that are found over them."""
+    given = tuple(str(p) for p in paths)
+    loaded = settings.load([discovery.absolute(p) for p in given]) if config is None else Loaded(config, Path.cwd())
+    return run(Task(given, loaded)).report
+
+
+def run(task: Task) -> Outcome:
+    """Everything that `gradlint check` does before it prints."""
+    return reported(analyse(task))
+
+
+def analyse(task: Task) -> Analysis:
+    """Find the files, run them on abstract values and judge what happened."""
+    from gradlint import engine, static
+
+    catalog, problems = _catalog(task)
+    texts = Texts()
+    found = _find(task)
+    sources, gated, unread = _sources(found, texts, task.stdin)
+    result = static.analyse(sources, catalog, read=texts.read)
+    verdicts, broken = _judged(result.tapes, catalog)
+    findings, sites = engine.merge(verdicts)
+    errors = (*found.errors, *unread, *result.errors, *broken)
+    return Analysis(
+        task, catalog, texts, found, gated, errors, result, tuple(verdicts), tuple(findings), _sites(result, sites), problems
+    )  # fmt: skip
+
+
+def reported(analysis: Analysis) -> Outcome:
+    """The report: which findings are wanted, what they are called, what was silenced."""
+    texts, result = analysis.texts, analysis.result
+    config = analysis.task.loaded.config
+    defaults = {slug: rule.enabled for slug, rule in analysis.catalog.rules.items()}
+    active = settings.enabled(config, defaults, analysis.task.select, analysis.task.ignore)
+    wanted = [_named(f, result, config) for f in analysis.findings if _wanted(f, analysis, active)]
+    silenced = suppress.apply(wanted, texts.suppressions)
+    idle = suppress.apply(_unused(analysis, silenced.used, active), texts.suppressions)
+    findings = sorted((*silenced.findings, *idle.findings), key=_order)
+    report = Report(
+        findings=tuple(fingerprinted(findings, texts.lines)),
+        errors=tuple(sorted(analysis.errors, key=lambda e: (discovery.absolute(e.file), e.line, e.column, e.message))),
+        summary=_summary(analysis, findings, silenced.count + idle.count),
+    )
+    return Outcome(report, analysis.sites, analysis.problems, _notes(analysis), texts)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _catalog(task: Task) -> tuple[Catalog, tuple[str, ...]]:
+    """The rules and rows, and what is wrong with the user's own or with the names of rules."""
+    loaded = task.loaded
+    problems = list(loaded.problems)
+    try:
+        catalog = Catalog.load(loaded.models())
+    except CatalogError as error:
+        if not loaded.models():
+            raise
+        catalog = Catalog.load()
+        problems.append(f"extend-models: {error}")
+    named = {**settings.rule_names(loaded.config), "--select": task.select, "--ignore": task.ignore}
+    return catalog, (*problems, *settings.unknown_rules(named, catalog.rules))
+
+
+def _find(task: Task) -> Found:
+    found = discovery.find(task.paths, [*task.loaded.excludes(), *task.excludes], force=task.force_exclude)
+    if task.stdin is None:
+        return found
+    path = discovery.absolute(task.stdin[0])
+    others = [f for f in found.files if f.path != path]
+    files = sorted((*others, File(path, discovery.shown(path), named=True)), key=lambda f: f.path.as_posix())
+    return msgspec.structs.replace(found, files=tuple(files))
+
+
+def _sources(
+    found: Found, texts: Texts, stdin: tuple[str, bytes] | None
+) -> tuple[list[Source], frozenset[str], list[FileError]]:
+    """What has to be analysed, the names of what need not be, and what cannot be."""
+    from gradlint.static import Source, relevant
+
+    piped = discovery.absolute(stdin[0]) if stdin else None
+    sources: list[Source] = []
+    gated: set[str] = set()
+    errors: list[FileError] = []
+    for file in found.files:
+        text = discovery.decode(stdin[1], file.file) if stdin and file.path == piped else _text(file)
+        if isinstance(text, FileError):
+            errors.append(text)
+            continue
+        texts.put(file.file, text)
+        if relevant(text) or (_worth_parsing(file, text) and not _parses(text)):
+            sources.append(Source(file.file, file.path, text, named=True))
+        else:
+            gated.add(file.file)
+    return sources, frozenset(gated), errors
+
+
+def _text(file: File) -> str | FileError:
+    if file.path.suffix == ".ipynb":
+        return FileError(file.file, 1, 1, "notebook", "gradlint does not read notebooks yet")
+    return discovery.read(file.path, file.file)
+
+
+def _worth_parsing(file: File, text: str) -> bool:
+    return file.named or len(text) <= _SMALL or "torch" in text
+
+
+def _parses(text: str) -> bool:
+    """Whether Python reads it; what it does not read goes on to libcst, which knows newer syntax and names the place."""
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+# --- verdicts --------------------------------------------------------------------------------------------------------
+
+
+def _judged(tapes: Iterable[Tape], catalog: Catalog) -> tuple[list[Verdict], list[FileError]]:
+    """All verdicts; a defect of the engine costs one run, and is reported."""
+    from gradlint import engine
+
+    verdicts: list[Verdict] = []
+    errors: list[FileError] = []
+    for tape in tapes:
+        try:
+            verdicts += engine.judge(tape, catalog)
+        except Exception as error:
+            file = tape.demands[0].span.file if tape.demands else tape.values[0].span.file
+            errors.append(
+                FileError(file, 1, 1, "internal", f"gradlint could not judge a run: {type(error).__name__}: {error}")
+            )
+    return verdicts, errors
+
+
+def _sites(result: Result, judged: Iterable[Site]) -> tuple[Site, ...]:
+    """The verdict on every demand site of the analysed files; one that no run reached is undecided."""
+    sites = {site.span: site for site in judged if site.span.file in result.analysed}
+    stopped = {span.file for span in result.budget}
+    for span, label in result.sites:
+        if span not in sites:
+            reason = "the budget was used up" if span.file in stopped else "no run reached it"
+            sites[span] = Site(span, label, "undecided", reason)
+    return tuple(sites[span] for span in sorted(sites))
+
+
+def _summary(analysis: Analysis, findings: Sequence[Finding], suppressed: int) -> Summary:
+    verdicts = Counter(site.verdict for site in analysis.sites)
+    severities = Counter(finding.severity for finding in findings)
+    files = {f.file for f in analysis.found.files}
+    return Summary(
+        files=Files(
+            len(files), len(analysis.result.analysed), len(analysis.gated), len(analysis.result.context - files)
+        ),
+        demands=Demands(len(analysis.sites), verdicts["connected"], verdicts["severed"], verdicts["undecided"]),
+        findings=Counts(severities["error"], severities["warning"], severities["info"]),
+        suppressed=suppressed,
+    )
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+
+
+def _wanted(finding: Finding, analysis: Analysis, active: frozenset[str]) -> bool:
+    """Whether its rule is on where it stands, and a file that was asked for is concerned: it or its demand lies there."""
+    loaded = analysis.task.loaded
+    off = settings.ignored_in(loaded.config, loaded.base, discovery.absolute(finding.file))
+    asked = {finding.file, *(s.file for s in finding.path if s.role == "demand"), *(a.file for a in finding.also)}
+    return finding.rule in active - off and not asked.isdisjoint(analysis.result.analysed)
+
+
+def _named(finding: Finding, result: Result, config: Config) -> Finding:
+    """The finding with the function it stands in, and the severity that the user gave its rule."""
+    line = finding.range.start.line
+    around = [f for f in result.functions.get(finding.file, ()) if f[0] <= line <= f[1]]
+    symbol = max(around, key=lambda f: (f[0], -f[1]))[2] if around else "<module>"
+    severity = config.severity.get(finding.rule, finding.severity)
+    return msgspec.structs.replace(finding, symbol=symbol, severity=severity)
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    """The order of the report, by whole paths: it must not depend on the working directory."""
+    demand = next((s for s in reversed(finding.path) if s.role == "demand"), finding)
+    return (
+        discovery.absolute(finding.file).as_posix(), finding.range.start, finding.rule,
+        discovery.absolute(demand.file).as_posix(), demand.range,
+    )  # fmt: skip
+
+
+def _unused(analysis: Analysis, used: frozenset[tuple[Suppression, str]], active: frozenset[str]) -> list[Finding]:
+    """A finding for every comment that silences nothing, in files that were analysed to the end."""
+    rule = analysis.catalog.rule(UNUSED)
+    if rule is None or UNUSED not in active:
+        return []
+    files = analysis.result.analysed - {span.file for span in analysis.result.budget}
+    given = [s for file in sorted(files) for s in analysis.texts.suppressions(file)]
+    found = [
+        Finding(
+            rule=UNUSED,
+            contract="other",
+            severity=rule.severity,
+            confidence="proved",
+            message=f"nothing to silence here: {', '.join(rules)}",
+            file=comment.file,
+            range=comment.range,
+            path=(),
+            help=rule.help,
+            url=rule.url,
+        )
+        for comment, rules in suppress.unused(given, used, active)
+    ]
+    return [_named(f, analysis.result, analysis.task.loaded.config) for f in found if _wanted(f, analysis, active)]
+
+
+def _notes(analysis: Analysis) -> tuple[str, ...]:
+    """What the user should know although it is no finding: folders without files, comments about unknown rules."""
+    rules = analysis.catalog.rules
+    given = [s for file in sorted(analysis.result.analysed) for s in analysis.texts.suppressions(file)]
+    wrong = (
+        f"{s.file}:{s.range.start.line}:{s.range.start.column}: unknown rule '{name}'{settings.nearest(name, rules)}"
+        for s, name in suppress.unknown(given, rules)
+    )
+    return (*analysis.found.notes, *wrong)

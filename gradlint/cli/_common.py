@@ -1,0 +1,83 @@
+"""What several commands need: options about settings, printing, and turning mistakes into exit status 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from gradlint.config import Loaded
+    from gradlint.report import View
+
+Choice = click.Choice(["auto", "always", "never"])
+
+color_option = click.option("--color", type=Choice, default="auto", show_default=True, help="Whether to use colour.")
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The gradlint.toml or pyproject.toml with the settings.",
+)
+
+
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names with commas between them."""
+
+    name = "rules"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The names as a tuple."""
+        return value if isinstance(value, tuple) else tuple(n.strip() for n in str(value).split(",") if n.strip())
+
+
+def settings(paths: Iterable[str], config_file: Path | None) -> Loaded:
+    """The settings for these paths."""
+    from gradlint import config, discovery
+
+    if config_file is not None and not config_file.is_file():
+        raise click.UsageError(f"--config: no such file: {config_file}")
+    return config.load([discovery.absolute(p) for p in paths], config_file)
+
+
+def colored(wish: str, *, terminal: bool) -> bool:
+    """Whether to colour: what the user says, else NO_COLOR, FORCE_COLOR, and whether somebody looks."""
+    if wish != "auto":
+        return wish == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return terminal and os.environ.get("TERM") != "dumb"
+
+
+def on_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+def write(text: str) -> None:
+    """Print to standard output: as the terminal can show it, as UTF-8 where it is none."""
+    if on_terminal():
+        encoding = sys.stdout.encoding or "utf-8"
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
+    else:
+        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+
+
+def note(text: str) -> None:
+    """Print to standard error."""
+    click.echo(f"gradlint: {text}", err=True)
+
+
+def findings_text(findings: Iterable[object], view: View) -> str:
+    """Findings as the full report shows them."""
+    from gradlint.finding import Finding
+    from gradlint.report import full
+
+    lines = [line for f in findings if isinstance(f, Finding) for line in (*full.finding_lines(f, view), [])]
+    return full.paint(lines, color=view.color)

@@ -1,0 +1,70 @@
+"""Sentences that several text formats share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from gradlint.finding import Site
+from gradlint.report import Report, View
+
+_MOST_REASONS = 3
+
+
+def closing(report: Report, sites: Iterable[Site]) -> str:
+    """The last line: findings, and what became of the demands."""
+    counts, demands, files = report.summary.findings, report.summary.demands, report.summary.files
+    found = ", ".join(
+        f"{n} {word}{'s' * (n != 1 and word != 'info')}"
+        for n, word in ((counts.error, "error"), (counts.warning, "warning"), (counts.info, "info"))
+        if n
+    )
+    silenced = f" ({report.summary.suppressed} suppressed)" if report.summary.suppressed else ""
+    broken = f" {plural(len(report.errors), 'file')} not analysed." if report.errors else ""
+    return (
+        f"{found or 'no findings'}{silenced}.{broken} {plural(demands.found, 'demand')}: {demands.connected} connected, "
+        f"{demands.severed} severed, {demands.undecided} undecided{_why(sites)}. "
+        f"{plural(files.found, 'file')}, {files.analysed} analysed."
+    )
+
+
+def plural(count: int, word: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
+def undecided(sites: Iterable[Site]) -> list[str]:
+    """A line for every demand without a verdict."""
+    return [
+        f"{s.span.file}:{s.span.line}:{s.span.column}: undecided: {s.label}: {s.reason or 'no reason known'}"
+        for s in sites
+        if s.verdict == "undecided"
+    ]
+
+
+def statistics(report: Report, sites: Iterable[Site]) -> list[str]:
+    """How often each rule found something, and why demands are undecided."""
+    rules = Counter((f.rule, f.severity) for f in report.findings)
+    lines = [f"{n:5} {severity}[{rule}]" for (rule, severity), n in sorted(rules.items(), key=lambda i: (-i[1], i[0]))]
+    return [*lines, *(f"{n:5} undecided: {reason}" for reason, n in _reasons(sites))]
+
+
+def extras(report: Report, view: View) -> list[str]:
+    """What `--show-unknown` and `--statistics` ask for."""
+    listed = undecided(view.sites) if view.show_unknown else []
+    return [*listed, *(statistics(report, view.sites) if view.statistics else ())]
+
+
+def _reasons(sites: Iterable[Site]) -> list[tuple[str, int]]:
+    found = Counter(s.reason or "no reason known" for s in sites if s.verdict == "undecided")
+    return sorted(found.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _why(sites: Iterable[Site]) -> str:
+    """The commonest reasons for not deciding, in brackets."""
+    reasons = _reasons(sites)
+    if not reasons:
+        return ""
+    named = [f"{reason}: {n}" for reason, n in reasons[:_MOST_REASONS]]
+    rest = sum(n for _, n in reasons[_MOST_REASONS:])
+    return f" ({', '.join([*named, *([f'other: {rest}'] if rest else [])])})"
