@@ -139,8 +139,18 @@ def analyse(task: Task) -> Analysis:
     findings, sites = engine.merge(verdicts)
     errors = (*found.errors, *unread, *result.errors, *broken)
     return Analysis(
-        task, catalog, texts, found, gated, errors, result, tuple(verdicts), tuple(findings), _sites(result, sites), problems
-    )  # fmt: skip
+        task=task,
+        catalog=catalog,
+        texts=texts,
+        found=found,
+        gated=gated,
+        errors=errors,
+        result=result,
+        verdicts=tuple(verdicts),
+        findings=tuple(findings),
+        sites=_sites(result, sites),
+        problems=problems,
+    )
 
 
 def reported(analysis: Analysis) -> Outcome:
@@ -223,7 +233,7 @@ def _worth_parsing(file: File, text: str) -> bool:
 
 
 def _parses(text: str) -> bool:
-    """Whether Python reads it; what it does not read goes on to libcst, which knows newer syntax and names the place."""
+    """Whether Python reads it; what it does not goes on to libcst, which knows newer syntax and names the place."""
     try:
         ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -280,7 +290,7 @@ def _summary(analysis: Analysis, findings: Sequence[Finding], suppressed: int) -
 
 
 def _wanted(finding: Finding, analysis: Analysis, active: frozenset[str]) -> bool:
-    """Whether its rule is on where it stands, and a file that was asked for is concerned: it or its demand lies there."""
+    """Whether its rule is on where it stands, and it or a demand of it lies in a file that was asked for."""
     loaded = analysis.task.loaded
     off = settings.ignored_in(loaded.config, loaded.base, discovery.absolute(finding.file))
     asked = {finding.file, *(s.file for s in finding.path if s.role == "demand"), *(a.file for a in finding.also)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
         ignore=tuple(n for names in options["ignore"] for n in names),
         excludes=(Patterns(Path.cwd(), options["exclude"]),) if options["exclude"] else (),
         force_exclude=options["force_exclude"],
-        stdin=(name, click.get_binary_stream("stdin").read()) if STDIN in paths else None,
+        stdin=(name, sys.stdin.buffer.read()) if STDIN in paths else None,
     )
 
 

@@ -32,7 +32,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 def frames(at: Position, marks: Sequence[Mark], lines: Callable[[str], Sequence[str]]) -> Iterator[Line]:
-    """A frame for each file, in the order in which the marks first name them; `at` is the place in the first of them."""
+    """A frame for each file, in the order in which the marks name them; `at` is the place in the first."""
     order = list(dict.fromkeys(m.file for m in marks))
     gutter = margin(marks)
     for i, file in enumerate(order):

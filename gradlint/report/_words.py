@@ -22,8 +22,8 @@ def closing(report: Report, sites: Iterable[Site]) -> str:
     silenced = f" ({report.summary.suppressed} suppressed)" if report.summary.suppressed else ""
     broken = f" {plural(len(report.errors), 'file')} not analysed." if report.errors else ""
     return (
-        f"{found or 'no findings'}{silenced}.{broken} {plural(demands.found, 'demand')}: {demands.connected} connected, "
-        f"{demands.severed} severed, {demands.undecided} undecided{_why(sites)}. "
+        f"{found or 'no findings'}{silenced}.{broken} {plural(demands.found, 'demand')}: "
+        f"{demands.connected} connected, {demands.severed} severed, {demands.undecided} undecided{_why(sites)}. "
         f"{plural(files.found, 'file')}, {files.analysed} analysed."
     )
 

@@ -9,7 +9,7 @@ from gradlint.static.recording import Input
 from gradlint.static.rows import compute, gather, nodes_used
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    NODE, DictObj, Instance, ListObj, Method, Native, Scalar, Tensor, Unknown, Val, content, dict_items,
+    HELD, NODE, DictObj, Instance, ListObj, Method, Native, Scalar, Tensor, Unknown, Val, content, dict_items,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
 
@@ -299,6 +299,7 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
         return None
     row = m.catalog.row(name) if "." in name else m.catalog.row(f"{getattr(value.cls, 'name', '')}.{name}")
     if row is not None:
+        args.more = [*args.more, *value.cells.get(HELD, ())]
         return library.by_row(m, row, f".{short}()", None, args)
     return calls.unknown_call(m, Native(value, short), args, m.text(args.span))
 

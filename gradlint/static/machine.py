@@ -15,7 +15,7 @@ from gradlint.static.program import FunctionDef, Node, Place
 from gradlint.static.recording import Recorder
 from gradlint.static.store import MISSING, Delta, Key, Obj, Store
 from gradlint.static.values import (
-    ITEMS, NODE, Alt, Array, DictObj, Frame, Instance, ListObj, Mode, Raised, Scalar, Tensor, Unknown, Val, content,
+    HELD, ITEMS, NODE, Alt, Array, DictObj, Frame, Instance, ListObj, Mode, Native, Raised, Scalar, Tensor, Unknown, Val, content,
     dict_items,
 )  # fmt: skip
 from gradlint.tape import Kind, Span
@@ -285,7 +285,9 @@ def held(value: Val) -> Iterable[Val]:
         case DictObj():
             return [v for _, v in dict_items(value)]
         case Instance():
-            return [v for k, v in list(value.cells.items()) if v is not MISSING and not str(k).startswith("$")]
+            return [v for k, v in list(value.cells.items()) if v is not MISSING and (k == HELD or not str(k).startswith("$"))]
+        case Native():
+            return (value.receiver,)
     return ()
 
 

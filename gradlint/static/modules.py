@@ -224,7 +224,18 @@ def iterate(m: Machine, value: Instance, span: Span) -> Val:
 
 
 def call(m: Machine, value: Instance, args: Args) -> Val:
-    """`module(inputs)`: pre-hooks, forward, hooks; what backward hooks will need is noted."""
+    """`module(inputs)`: a call like any other, so that modules that hold each other come to an end."""
+    if m.deep():
+        return calls.unknown_call(m, value, args, m.text(args.span))
+    m.stack.append(args.span)
+    try:
+        return _call_with_hooks(m, value, args)
+    finally:
+        m.stack.pop()
+
+
+def _call_with_hooks(m: Machine, value: Instance, args: Args) -> Val:
+    """Pre-hooks, forward, hooks; what backward hooks will need is noted."""
     for function in _hooks(value, "$pre_hooks"):
         replaced = calls.call(m, function, Args(args.span, args.frame, [value, tuple(args.positional)]))
         if replaced is not None and not isinstance(replaced, Unknown):

@@ -14,7 +14,7 @@ from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
 from gradlint.static.values import (
-    NODE, Alt, Array, DictObj, Instance, Lib, ListObj, Scalar, Tensor, Unknown, Val, content, dict_items, options,
+    HELD, NODE, Alt, Array, DictObj, Instance, Lib, ListObj, Scalar, Tensor, Unknown, Val, content, dict_items, options,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
 
@@ -115,6 +115,8 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         return None
     if row.returns == "scalar":
         return Scalar()
+    if row.returns == "instance":
+        return _instance(row, args)
     if row.flow == "constant" or (row.factory and not (row.inputs or row.cause)):
         return _constant(m, row, args)
     if row.raises:
@@ -127,6 +129,13 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
     if not inputs and row.returns in ("tensor", "array", "image", "number") and not _arguments_known(args):
         return m.unknown(m.text(args.span))
     return wrap(m, row, compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign, view=row.view), receiver, inputs)
+
+
+def _instance(row: Row, args: Args) -> Instance:
+    """A library object that holds what it was made of: a distribution, a composed transform."""
+    made = Instance(Lib(row.name), args.span)
+    made.cells[HELD] = tuple(args.all())
+    return made
 
 
 def _given(row: Row, receiver: Val, args: Args) -> bool:

@@ -17,6 +17,7 @@ from gradlint.tape import Span
 Val = Any  #: any value of the program: a raw constant or one of the classes below
 NODE = "$node"  #: the cell that holds the tape node of a tensor, array or unknown
 ITEMS = "$items"  #: the cell that holds the content of a list or set, a tuple of values
+HELD = "$held"  #: the cell of a library object that holds the arguments it was made of
 OPEN = "$open"  #: the cell that is True when a list or dict may hold more than is known
 
 

@@ -30,17 +30,17 @@ MODELS = Path(__file__).resolve().parents[2] / "rules" / "models"
 TARGET = MODELS / "torch.toml"
 HAND_WRITTEN = MODELS / "core.toml"
 HEADER = """\
-# Written by `python -m tests.models.generate --write` from torch's test database: do not edit, correct core.toml instead.
+# Observed: `python -m tests.models.generate --write` ran torch's test database. Do not edit, correct core.toml instead.
 library = {{ name = "torch", version = "{version}", generated = true }}
 
 """
 
 TERMS = {"add", "sub", "rsub", "neg"}
 PRODUCTS = {
-    "mul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "matmul", "einsum", "tensordot", "linalg.multi_dot",
-    "linalg.vecdot",
+    "mul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "matmul", "einsum", "tensordot",
+    "linalg.multi_dot", "linalg.vecdot",
 }  # fmt: skip
-FIXED_TUPLES = {"aminmax", "var_mean", "std_mean", "svd_lowrank", "pca_lowrank"}  #: unnamed or all alike, yet of known length
+FIXED_TUPLES = {"aminmax", "var_mean", "std_mean", "svd_lowrank", "pca_lowrank"}  #: not lists: of known length
 FIRST_ONLY = {"copysign", "nextafter"}  #: the second argument gets no gradient
 STRENGTH: tuple[Flow, ...] = ("carries", "zeroes", "error", "cuts", "constant")
 CAUSES = {"cuts": "non-differentiable", "zeroes": "zero-gradient"}
@@ -128,8 +128,7 @@ def _module_rows(taken: Iterable[str]) -> Iterator[tuple[list[str], Row]]:
         seen, parameters = observe_module(info)
         if seen:
             owned = {"parameters": list(parameters)} if parameters else {}
-            where = f"{info.module_cls.__module__}.{info.module_cls.__name__}"
-            yield [f"torch.{info.name}", where], {"module": True, **owned, **_row(info.name, seen)}
+            yield [f"torch.{info.name}"], {"module": True, **owned, **_row(info.name, seen)}
 
 
 def _row(name: str, seen: Sequence[Seen]) -> Row:
@@ -148,8 +147,9 @@ def _columns(seen: Sequence[Seen]) -> list[Flow]:
     """The strongest flow of each output over all samples; an operation without a derivative cuts."""
     width = max((len(one.flows) for one in seen), default=0)
     found = [{one.flows[place] for one in seen if len(one.flows) > place} for place in range(width)]
-    best = [next((flow for flow in STRENGTH if flow in flows), "carries") for flows in found]
-    return ["cuts" if flow == "error" else flow for flow in best]
+    best: list[Flow] = [next((flow for flow in STRENGTH if flow in flows), "carries") for flows in found]
+    missing: dict[Flow, Flow] = {"error": "cuts"}
+    return [missing.get(flow, flow) for flow in best]
 
 
 def _result(name: str, seen: Sequence[Seen], flows: Sequence[Flow]) -> Row:

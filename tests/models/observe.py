@@ -79,7 +79,7 @@ def _fields(result: object) -> tuple[str, ...]:
 
 
 def _without_leaves(inputs: Sequence[Tensor]) -> Flow:
-    """A call that takes tensors, none of which may require grad, gives nothing a derivative; without any it is a factory."""
+    """A call that takes tensors, none of which may require grad, has no derivative; without any it is a factory."""
     return "cuts" if inputs else "constant"
 
 

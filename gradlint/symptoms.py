@@ -1,0 +1,83 @@
+"""What PyTorch said: recognising its messages, and the places that a traceback names.
+
+The messages are data, in `rules/messages.toml`; a new wording is a new row there. Knows nothing of files' content.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from gradlint.catalog import data_folder
+from gradlint.discovery import absolute
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_FOREIGN = ("site-packages", "dist-packages")
+_FRAMES = (
+    re.compile(r'^\s*File "(?P<file>[^"<>]+)", line (?P<line>\d+)', re.MULTILINE),
+    re.compile(r"^(?P<file>[^\s:<>][^:\n<>]*\.py):(?P<line>\d+):", re.MULTILINE),  # as pytest prints them
+    re.compile(r"^(?:File )?(?P<file>[^\s:<>][^:\n<>]*\.py):(?P<line>\d+), in ", re.MULTILINE),  # as IPython does
+)
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A message of PyTorch."""
+
+    pattern: str
+    meaning: str
+    rules: tuple[str, ...]
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    message: tuple[Message, ...]
+
+
+class Symptom(msgspec.Struct, frozen=True):
+    """A message that was recognised, and the line it stood on."""
+
+    message: Message
+    line: str
+
+
+@cache
+def messages() -> tuple[Message, ...]:
+    """All messages that gradlint knows."""
+    text = (data_folder() / "messages.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), _File).message
+
+
+def symptom(text: str) -> Symptom | None:
+    """The message in a text; of several the last, which is the one that ended the program."""
+    for line in reversed(text.splitlines()):
+        for message in messages():
+            if re.search(message.pattern, line):
+                return Symptom(message, line.strip())
+    return None
+
+
+def frames(text: str) -> list[tuple[Path, int]]:
+    """The user's own files and lines in a traceback, the innermost first."""
+    matches = sorted((m for pattern in _FRAMES for m in pattern.finditer(text)), key=lambda m: -m.start())
+    places = ((absolute(m["file"]), int(m["line"])) for m in matches)
+    return list(dict.fromkeys((path, line) for path, line in places if _own(path)))
+
+
+def _own(path: Path) -> bool:
+    """Whether a file is the user's: neither installed nor Python's own."""
+    library = {Path(base).resolve() / "lib" for base in (sys.prefix, sys.base_prefix)}
+    inside = any(base in path.parents for base in library)
+    return path.is_file() and not inside and not any(part in _FOREIGN for part in path.parts)
+
+
+def likeliest(rules: Sequence[str], rule: str) -> int:
+    """The rank of a rule among the causes of a message."""
+    return rules.index(rule) if rule in rules else len(rules)
