@@ -13,7 +13,9 @@ class Args:
 
     __slots__ = ("frame", "keywords", "more", "positional", "rest", "span")
 
-    def __init__(self, span: Span, frame: Frame, positional: Sequence[Val] = (), keywords: dict[str, Val] | None = None) -> None:
+    def __init__(
+        self, span: Span, frame: Frame, positional: Sequence[Val] = (), keywords: dict[str, Val] | None = None
+    ) -> None:
         self.span = span
         self.frame = frame
         self.positional: list[Val] = list(positional)

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import builtin, calls, classes, containers, library, modules, tensors
+from gradlint.static import builtin, calls, classes, containers, library, modules, tensors, unknowns
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import (
-    Alt, Array, ClassObj, DictObj, Frame, Function, Generator, Instance, Lib, ListObj, Method, Mode, ModuleObj, Native,
-    Partial, Raised, Scalar, Super, Tensor, Unknown, Val, Wrapped, content, dict_items, is_raw, options,
+    Alt,
+    Array,
+    ClassObj,
+    DictObj,
+    Frame,
+    Function,
+    Generator,
+    Instance,
+    Lib,
+    ListObj,
+    Method,
+    Mode,
+    ModuleObj,
+    Native,
+    Partial,
+    Raised,
+    Scalar,
+    Super,
+    Tensor,
+    Unknown,
+    Val,
+    Wrapped,
+    content,
+    dict_items,
+    is_raw,
+    options,
 )  # fmt: skip
 from gradlint.tape import Span
 
@@ -58,7 +82,7 @@ def _of_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
     found = value.cells.get(name, MISSING)
     if found is not MISSING:
         return found
-    special = tensors.read_unknown(m, value, name, span)
+    special = unknowns.read_unknown(m, value, name, span)
     if special is not NotImplemented:
         return special
     made = Unknown(f"{value.label}.{name}", value, name)
@@ -101,7 +125,7 @@ def _unset(m: Machine, value: Instance, name: str) -> Val:
 def _of_class(m: Machine, frame: Frame, value: ClassObj, name: str) -> Val:
     if name in ("__name__", "__qualname__"):
         return value.node.name
-    found, owner = classes.find(m, value, name)
+    found, _ = classes.find(m, value, name)
     if found is MISSING:
         base = classes.library_base(m, value)
         if base is None:
@@ -230,7 +254,7 @@ def write(m: Machine, frame: Frame, receiver: Val, name: str, value: Val, span: 
             modules.before_write(m, receiver, name, value, span)
             m.set(receiver, name, value)
         case Unknown() | ClassObj() | ModuleObj() | Function():
-            if isinstance(receiver, Unknown) and tensors.write_unknown(m, receiver, name, value, span):
+            if isinstance(receiver, Unknown) and unknowns.write_unknown(m, receiver, name, value, span):
                 return
             m.set(receiver, name, value)
     capture_store(m, value, span, "attribute", m.text(span))
@@ -287,8 +311,17 @@ def _identical(m: Machine, left: Val, right: Val) -> bool | None:
     if right is None or left is None:
         other = left if right is None else right
         guarded = tensors.guard_none(m, other)
-        return guarded if guarded is not NotImplemented else (None if isinstance(other, (Unknown, Scalar)) else other is None)
-    if isinstance(left, Obj) and isinstance(right, Obj) and not isinstance(left, Unknown) and not isinstance(right, Unknown):
+        return (
+            guarded
+            if guarded is not NotImplemented
+            else (None if isinstance(other, (Unknown, Scalar)) else other is None)
+        )
+    if (
+        isinstance(left, Obj)
+        and isinstance(right, Obj)
+        and not isinstance(left, Unknown)
+        and not isinstance(right, Unknown)
+    ):
         return left is right
     if isinstance(left, bool) and isinstance(right, bool):
         return left is right

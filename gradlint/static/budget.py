@@ -11,5 +11,5 @@ ORIGINS = 50  #: how far back an unknown value is traced through what it was rea
 CONTENT = 400  #: items that a container keeps apart
 
 
-class BudgetHit(BaseException):  # noqa: N818 - not an error of the program; must pass `except Exception`
+class BudgetHit(BaseException):
     """The run used up its steps: what follows is unknown, the demands not reached are undecided."""

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradlint.static import builtin, classes, library, modes, modules, statements, tensors
+from gradlint.static import builtin, classes, library, modes, modules, statements, unknowns
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import NORMAL, Machine, defined
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    Alt, ClassObj, DictObj, Frame, Function, Generator, Instance, Lib, ListObj, Method, Mode, Native, Partial,
-    Raised, Tensor, Unknown, Val, Wrapped,
+    Alt,
+    ClassObj,
+    DictObj,
+    Frame,
+    Function,
+    Generator,
+    Instance,
+    Lib,
+    ListObj,
+    Method,
+    Mode,
+    Native,
+    Partial,
+    Raised,
+    Tensor,
+    Unknown,
+    Val,
+    Wrapped,
 )  # fmt: skip
 from gradlint.tape import Span
 
@@ -78,7 +94,7 @@ def _call_wrapped(m: Machine, callee: Wrapped, args: Args) -> Val:
 
 
 def _call_unknown_value(m: Machine, callee: Unknown, args: Args) -> Val:
-    as_tensor = tensors.method_of_unknown(m, callee, args)
+    as_tensor = unknowns.method_of_unknown(m, callee, args)
     if as_tensor is not NotImplemented:
         return as_tensor
     return unknown_call(m, callee, args, m.text(args.span))
@@ -86,12 +102,20 @@ def _call_unknown_value(m: Machine, callee: Unknown, args: Args) -> Val:
 
 def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
     """A call of something unknown: its result may hold what it was given, and more; it may fill what it was given."""
-    receiver = callee.origin if isinstance(callee, Unknown) else callee.receiver if isinstance(callee, (Native, Method)) else None
+    receiver = (
+        callee.origin
+        if isinstance(callee, Unknown)
+        else callee.receiver
+        if isinstance(callee, (Native, Method))
+        else None
+    )
     given = [*args.all(), receiver] if receiver is not None else args.all()
     sources = [n for v in given for n in m.nodes(v, depth=3)]
     if isinstance(callee, Unknown):
         sources.append(m.unknown_node(callee))
-    made = m.unknown(label, dict.fromkeys(sources), args.span, origin=callee if isinstance(callee, Unknown) else receiver)
+    made = m.unknown(
+        label, dict.fromkeys(sources), args.span, origin=callee if isinstance(callee, Unknown) else receiver
+    )
     for value in args.all():
         disturb(m, value, made)
     modules.fire_loose_hooks(m, callee, args, made)

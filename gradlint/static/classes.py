@@ -10,7 +10,17 @@ from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    ClassObj, Frame, Function, Instance, Lib, Method, Super, Unknown, Val, Wrapped, options,
+    ClassObj,
+    Frame,
+    Function,
+    Instance,
+    Lib,
+    Method,
+    Super,
+    Unknown,
+    Val,
+    Wrapped,
+    options,
 )  # fmt: skip
 from gradlint.tape import Span
 
@@ -21,7 +31,7 @@ def define(m: Machine, frame: Frame, node: p.ClassDef) -> Val:
 
     bases = tuple(evaluate(m, frame, a.value) for a in node.bases if not a.keyword and not a.star)
     made = ClassObj(node, frame.module, bases)
-    body = Frame(frame.module, node.scope, frame if frame.function or frame.parent else frame)
+    body = Frame(frame.module, node.scope, frame)
     body.cls = made
     body.cells["$class"] = True
     body.start = m.store.mark()

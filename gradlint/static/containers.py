@@ -8,16 +8,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import attributes, calls, tensors
+from gradlint.static import attributes, calls, tensors, unknowns
+from gradlint.static.arguments import Args
 from gradlint.static.budget import CONTENT
 from gradlint.static.joins import join_values, same
-from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.operators import plain
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    ITEMS, OPEN, Alt, Array, DictObj, Frame, Function, Generator, Instance, Lib, ListObj, Native, Raised, Scalar, Tensor,
-    Unknown, Val, content, dict_items, is_raw,
+    ITEMS,
+    OPEN,
+    Alt,
+    Array,
+    DictObj,
+    Frame,
+    Function,
+    Generator,
+    Instance,
+    Lib,
+    ListObj,
+    Native,
+    Raised,
+    Scalar,
+    Tensor,
+    Unknown,
+    Val,
+    content,
+    dict_items,
+    is_raw,
 )  # fmt: skip
 from gradlint.tape import Span
 
@@ -75,7 +93,7 @@ def sequence(m: Machine, frame: Frame, value: Val, span: Span) -> tuple[list[Val
         case Instance():
             return _iterate_instance(m, frame, value, span)
         case Unknown():
-            return [tensors.element_of_unknown(m, value, span)], False
+            return [unknowns.element_of_unknown(m, value, span)], False
         case None:
             raise Raised("'NoneType' object is not iterable", kind="TypeError")
     return [Scalar()] if isinstance(value, (range, str, bytes, Scalar)) else [Unknown("element", value)], False
@@ -111,7 +129,9 @@ def rounds(m: Machine, frame: Frame, value: Val, span: Span, limit: int) -> tupl
     if not known:
         return [Unknown("element", value), Unknown("element", value)], False
     if len(known) == 1:
-        again, _ = sequence(m, frame, value, span) if isinstance(value, (Unknown, Tensor, Array, Instance)) else (known, False)
+        again, _ = (
+            sequence(m, frame, value, span) if isinstance(value, (Unknown, Tensor, Array, Instance)) else (known, False)
+        )
         return [known[0], again[0]], False
     return (known[:limit] if len(known) <= limit else [*known[:2]]), False
 
@@ -203,7 +223,7 @@ def _get_unknown(m: Machine, value: Unknown, index: Val, span: Span) -> Val:
     key = ("i", index) if plain(index) else None
     if key is not None and value.cells.get(key, MISSING) is not MISSING:
         return value.cells[key]
-    made = tensors.item_of_unknown(m, value, index, span)
+    made = unknowns.item_of_unknown(m, value, index, span)
     if key is not None:
         value.cells[key] = made  # not logged: the same item at every reading
     return made
@@ -320,7 +340,13 @@ def _contains(item: Val, container: Val) -> bool | None:
 def equal(op: str, left: ListObj, right: ListObj) -> Val:
     """`==` of two lists, where all of both is known."""
     ours, theirs = content(left), content(right)
-    if is_open(left) or is_open(right) or not (plain(ours) and plain(theirs)) or left.kind != right.kind or left.kind == "set":
+    if (
+        is_open(left)
+        or is_open(right)
+        or not (plain(ours) and plain(theirs))
+        or left.kind != right.kind
+        or left.kind == "set"
+    ):
         return Scalar()
     return (ours == theirs) is (op == "==")
 

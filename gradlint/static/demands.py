@@ -13,7 +13,19 @@ from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    NODE, Alt, DictObj, Instance, Lib, ListObj, Mode, Tensor, Unknown, Val, content, dict_items, options,
+    NODE,
+    Alt,
+    DictObj,
+    Instance,
+    Lib,
+    ListObj,
+    Mode,
+    Tensor,
+    Unknown,
+    Val,
+    content,
+    dict_items,
+    options,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
 
@@ -271,4 +283,3 @@ def end_of_run(m: Machine) -> None:
             kind="optimizer", span=span, label=m.text(span), roots=tuple(roots), targets=tuple(nodes),
             target_labels=tuple(labels), whole=True, certain=True, stack=(),
         )  # fmt: skip
-

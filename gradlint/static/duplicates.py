@@ -24,7 +24,9 @@ def _copy(m: Machine, value: Val, done: dict[int, Val]) -> Val:
         case tuple():
             return tuple(_copy(m, v, done) for v in value)
         case ListObj():
-            made: Val = ListObj([_copy(m, v, done) for v in content(value)], value.kind, value.cells.get("$open") is True)
+            made: Val = ListObj(
+                [_copy(m, v, done) for v in content(value)], value.kind, value.cells.get("$open") is True
+            )
             done[id(value)] = made
             return made
         case DictObj():
@@ -47,6 +49,15 @@ def _copy_tensor(m: Machine, value: Tensor, done: dict[int, Val]) -> Val:
     if not known.leaf:
         done[id(value)] = value
         return value
-    made = Tensor(m.tape.leaf(known.kind, known.span, known.label, known.requires_grad, parameter=known.parameter, frozen_at=known.frozen_at))
+    made = Tensor(
+        m.tape.leaf(
+            known.kind,
+            known.span,
+            known.label,
+            known.requires_grad,
+            parameter=known.parameter,
+            frozen_at=known.frozen_at,
+        )
+    )
     done[id(value)] = made
     return made

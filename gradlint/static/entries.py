@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from gradlint.finding import FileError
 from gradlint.static import calls, classes, demands, imports
 from gradlint.static import program as p
-from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
 from gradlint.static.arguments import Args
+from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
 from gradlint.static.imports import Project
 from gradlint.static.machine import Machine, defined
 from gradlint.static.store import MISSING
@@ -41,12 +41,14 @@ class Runs:
     def run_all(self, paths: list[Path]) -> None:
         """Whole runs of scripts first, then partial runs of what is left over."""
         programs = {path: program for path in paths if (program := self.project.program(path)) is not None}
-        imported = {target for path, program in programs.items() for target in imported_files(self.project, path, program)}
+        imported = {
+            target for path, program in programs.items() for target in imported_files(self.project, path, program)
+        }
         for path, program in programs.items():
             if path not in imported or _has_main_guard(program):
-                self._guarded(path, lambda path=path: self._whole(path))  # type: ignore[misc]
+                self._guarded(path, lambda path=path: self._whole(path))
         for path, program in programs.items():
-            self._guarded(path, lambda path=path, program=program: self._leftovers(path, program))  # type: ignore[misc]
+            self._guarded(path, lambda path=path, program=program: self._leftovers(path, program))
 
     def _guarded(self, path: Path, run: object) -> None:
         """A defect of the machine costs one file, is reported, and nothing else."""
@@ -59,7 +61,15 @@ class Runs:
 
     def _internal(self, path: Path, message: str) -> None:
         source = self.project.source(path)
-        self.errors.append(FileError(source.file if source else path.as_posix(), 1, 1, "internal", f"gradlint could not analyse this file: {message}"))
+        self.errors.append(
+            FileError(
+                source.file if source else path.as_posix(),
+                1,
+                1,
+                "internal",
+                f"gradlint could not analyse this file: {message}",
+            )
+        )
 
     def _whole(self, path: Path) -> None:
         m = Machine(self.catalog, self.project, WHOLE_RUN, whole=True)
@@ -101,7 +111,9 @@ class Runs:
             elif isinstance(value, ClassObj):
                 self._life(m, frame, start, value, node)
 
-    def _partial(self, m: Machine, frame: Frame, start: int, value: Val, node: p.FunctionDef, receiver: Val = None) -> None:
+    def _partial(
+        self, m: Machine, frame: Frame, start: int, value: Val, node: p.FunctionDef, receiver: Val = None
+    ) -> None:
         m.steps = 0
         span = m.span(frame, node.name_place)
         args = Args(span, frame, [receiver] if receiver is not None else [])
@@ -203,7 +215,10 @@ def _definitions(body: tuple[p.Stmt, ...]) -> list[p.FunctionDef | p.ClassDef]:
 
 def _has_main_guard(program: p.Module) -> bool:
     return any(
-        isinstance(s, p.If) and isinstance(s.test, p.Compare) and isinstance(s.test.left, p.Name) and s.test.left.id == "__name__"
+        isinstance(s, p.If)
+        and isinstance(s.test, p.Compare)
+        and isinstance(s.test.left, p.Name)
+        and s.test.left.id == "__name__"
         for s in program.body
     )
 
@@ -215,9 +230,14 @@ def _assigned_elsewhere(cls: p.ClassDef, method: p.FunctionDef) -> list[str]:
         if not isinstance(other, p.FunctionDef) or other.name in ("__init__", method.name):
             continue
         for statement in walk(other.body):
-            targets = statement.targets if isinstance(statement, p.Assign) else (statement.target,) if isinstance(statement, (p.AugAssign, p.AnnAssign)) else ()
+            targets = (
+                statement.targets
+                if isinstance(statement, p.Assign)
+                else (statement.target,)
+                if isinstance(statement, (p.AugAssign, p.AnnAssign))
+                else ()
+            )
             for target in targets:
                 if isinstance(target, p.Attribute) and isinstance(target.value, p.Name) and target.value.id == "self":
                     names[target.attr] = None
     return list(names)
-

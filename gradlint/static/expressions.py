@@ -12,14 +12,24 @@ from typing import Any
 
 from gradlint.static import attributes, builtin, calls, containers, tensors
 from gradlint.static import program as p
+from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
 from gradlint.static.joins import join_values
-from gradlint.static.arguments import Args
 from gradlint.static.machine import NORMAL, Machine
 from gradlint.static.operators import binary_constants, compare_constants, unary_constant
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    Alt, DictObj, Frame, ListObj, ModuleObj, Scalar, Tensor, Unknown, Val, is_raw,
+    Alt,
+    DictObj,
+    Frame,
+    ListObj,
+    ModuleObj,
+    Scalar,
+    Tensor,
+    Unknown,
+    Val,
+    dict_items,
+    is_raw,
     options,
 )  # fmt: skip
 
@@ -72,7 +82,11 @@ def scope_of(frame: Frame, name: str) -> Frame | ModuleObj:
 def _enclosing(frame: Frame | None, name: str) -> Frame | None:
     while frame is not None:
         is_class_body = frame.function is None and isinstance(frame.cells.get("$class", None), bool)
-        if name in frame.scope.locals and not is_class_body and (frame.parent is not None or frame.function is not None):
+        if (
+            name in frame.scope.locals
+            and not is_class_body
+            and (frame.parent is not None or frame.function is not None)
+        ):
             return frame
         frame = frame.parent
     return None
@@ -140,7 +154,7 @@ def _spread(m: Machine, frame: Frame, value: Val, args: Args) -> None:
 
 def _spread_keywords(m: Machine, value: Val, args: Args) -> None:
     if isinstance(value, DictObj):
-        for key, held in containers.dict_items(value):
+        for key, held in dict_items(value):
             if isinstance(key, str):
                 args.keywords[key] = held
         args.rest = args.rest or bool(value.cells.get("$open", False) is True)
@@ -359,7 +373,9 @@ def _comprehension(m: Machine, frame: Frame, node: p.Comprehension) -> Val:
     return containers.make_set(values, exact) if node.kind == "set" else ListObj(values, "list", not exact)
 
 
-def _run_clauses(m: Machine, inner: Frame, outer: Frame, node: p.Comprehension, depth: int, found: list[tuple[Val, Val]]) -> bool:
+def _run_clauses(
+    m: Machine, inner: Frame, outer: Frame, node: p.Comprehension, depth: int, found: list[tuple[Val, Val]]
+) -> bool:
     if depth == len(node.clauses):
         key = evaluate(m, inner, node.key) if node.key is not None else None
         found.append((key, evaluate(m, inner, node.element)))

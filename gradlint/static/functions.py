@@ -8,15 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradlint.static import calls, classes, demands, duplicates, modules, tensors
+from gradlint.static import calls, classes, demands, duplicates, modules, tensors, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.modes import entered
 from gradlint.static.program import Const, Expr, FunctionDef, Return, Stmt, TupleExpr
-from gradlint.static.recording import Input
+from gradlint.static.recording import Input, answer
 from gradlint.static.rows import compute, nodes_used
 from gradlint.static.values import (
-    NODE, ClassObj, Function, Instance, Lib, ListObj, Mode, Scalar, Tensor, Unknown, Val, Wrapped, content,
+    NODE,
+    ClassObj,
+    Function,
+    Instance,
+    Lib,
+    ListObj,
+    Mode,
+    Scalar,
+    Tensor,
+    Unknown,
+    Val,
+    Wrapped,
+    content,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
 
@@ -36,9 +48,13 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
     elif flag is False:
         if not known.leaf:
             return
-        made = m.tape.remake(None, known.span, known.label, "no", "requires_grad_(False)", "", parameter=known.parameter, frozen_at=span)
+        made = m.tape.remake(
+            None, known.span, known.label, "no", "requires_grad_(False)", "", parameter=known.parameter, frozen_at=span
+        )
     else:
-        made = m.tape.remake(None, known.span, known.label, "maybe", "requires_grad_(...)", "", parameter=known.parameter)
+        made = m.tape.remake(
+            None, known.span, known.label, "maybe", "requires_grad_(...)", "", parameter=known.parameter
+        )
     m.set(value, NODE, made)
 
 
@@ -48,14 +64,18 @@ def _requires_grad_(m: Machine, value: Tensor, args: Args) -> Val:
 
 
 def _detach_(m: Machine, value: Tensor, args: Args) -> Val:
-    node = m.tape.result(Kind.TENSOR, args.span, m.text(args.span), ".detach_()", [Input(value.cells[NODE], Flow.CUTS, "detach")])
+    node = m.tape.result(
+        Kind.TENSOR, args.span, m.text(args.span), ".detach_()", [Input(value.cells[NODE], Flow.CUTS, "detach")]
+    )
     m.set(value, NODE, node)
     return value
 
 
 def _detach(m: Machine, value: Tensor, args: Args) -> Val:
     demands.use(m, value)
-    node = m.tape.result(Kind.TENSOR, args.span, m.text(args.span), ".detach()", [Input(value.cells[NODE], Flow.CUTS, "detach")])
+    node = m.tape.result(
+        Kind.TENSOR, args.span, m.text(args.span), ".detach()", [Input(value.cells[NODE], Flow.CUTS, "detach")]
+    )
     made = Tensor(node)
     made.cells["$alias"] = value
     return made
@@ -105,7 +125,7 @@ def _unknown_backward_hook(m: Machine, value: Unknown, args: Args) -> Val:
 
 def _unknown_requires_grad(m: Machine, value: Unknown, args: Args) -> Val:
     if args.get(0, "requires_grad", True) is True and value.origin is None:
-        set_requires_grad(m, tensors.promote(m, value), True, args.span)
+        set_requires_grad(m, unknowns.promote(m, value), True, args.span)
         return value.cells["$tensor"]
     return value
 
@@ -138,11 +158,15 @@ def _rebuild(m: Machine, args: Args) -> Val:
     nodes = nodes_used(m, given, 3)
     wanted = args.keywords.get("requires_grad", False)
     if wanted is not False:
-        answer = "yes" if wanted is True else "maybe"
-        return Tensor(m.tape.remake(_one(m, nodes, args), args.span, m.text(args.span), answer, "torch.tensor(...)", "remade"))  # type: ignore[arg-type]
+        source = _one(m, nodes, args)
+        return Tensor(
+            m.tape.remake(source, args.span, m.text(args.span), answer(wanted), "torch.tensor(...)", "remade")
+        )
     if not nodes:
         return Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span)))
-    return Tensor(m.tape.result(Kind.TENSOR, args.span, m.text(args.span), "torch.tensor(...)", [_rebuilt(m, n) for n in nodes]))
+    return Tensor(
+        m.tape.result(Kind.TENSOR, args.span, m.text(args.span), "torch.tensor(...)", [_rebuilt(m, n) for n in nodes])
+    )
 
 
 def _rebuilt(m: Machine, node: int) -> Input:
@@ -156,7 +180,9 @@ def _one(m: Machine, nodes: list[int], args: Args) -> int | None:
         return None
     if len(nodes) == 1:
         return nodes[0]
-    return m.tape.result(Kind.TENSOR, args.span, m.text(args.span), "torch.tensor(...)", [_rebuilt(m, n) for n in nodes])
+    return m.tape.result(
+        Kind.TENSOR, args.span, m.text(args.span), "torch.tensor(...)", [_rebuilt(m, n) for n in nodes]
+    )
 
 
 def _as_tensor(m: Machine, args: Args) -> Val:
@@ -180,10 +206,20 @@ def _variable(m: Machine, args: Args) -> Val:
     given, wanted = args.get(0), args.get(1, "requires_grad", False)
     nodes = nodes_used(m, given)
     if wanted is True:
-        return Tensor(m.tape.remake(_chained(m, nodes, args), args.span, m.text(args.span), "yes", "Variable(...)", "remade"))
+        return Tensor(
+            m.tape.remake(_chained(m, nodes, args), args.span, m.text(args.span), "yes", "Variable(...)", "remade")
+        )
     if not nodes:
         return given if isinstance(given, Tensor) else Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span)))
-    return Tensor(m.tape.result(Kind.TENSOR, args.span, m.text(args.span), "Variable(...)", [Input(n, Flow.CUTS, "data-attribute") for n in nodes]))
+    return Tensor(
+        m.tape.result(
+            Kind.TENSOR,
+            args.span,
+            m.text(args.span),
+            "Variable(...)",
+            [Input(n, Flow.CUTS, "data-attribute") for n in nodes],
+        )
+    )
 
 
 def _chained(m: Machine, nodes: list[int], args: Args) -> int | None:
@@ -194,19 +230,20 @@ def _chained(m: Machine, nodes: list[int], args: Args) -> int | None:
 def _parameter(m: Machine, args: Args) -> Val:
     """`nn.Parameter(t, requires_grad=True)`: always a leaf."""
     wanted = args.get(1, "requires_grad", True)
-    given = args.get(0, "data")
-    nodes = nodes_used(m, given)
-    source = _chained(m, nodes, args)
-    answer = "yes" if wanted is True else "no" if wanted is False else "maybe"
-    frozen = args.span if wanted is False else None
+    source = _chained(m, nodes_used(m, args.get(0, "data")), args)
     source = source if source is not None and m.tape.requires[source] != "no" else None
-    node = m.tape.remake(source, args.span, m.text(args.span), answer, "nn.Parameter(...)", "remade",  # type: ignore[arg-type]
-                         parameter=True, frozen_at=frozen)  # fmt: skip
+    frozen = args.span if wanted is False else None
+    node = m.tape.remake(
+        source,
+        args.span,
+        m.text(args.span),
+        answer(wanted),
+        "nn.Parameter(...)",
+        "remade",
+        parameter=True,
+        frozen_at=frozen,
+    )
     return Tensor(node)
-
-
-def _new_tensor(m: Machine, args: Args) -> Val:
-    return _rebuild(m, Args(args.span, args.frame, args.positional[1:], args.keywords))
 
 
 # --- demands ---------------------------------------------------------------------------------------------------------
@@ -222,7 +259,12 @@ def _autograd_backward(m: Machine, args: Args) -> Val:
 def _checkpoint(m: Machine, args: Args) -> Val:
     """`checkpoint(f, *inputs)`: the reentrant kind cuts unless an input requires grad."""
     reentrant = args.keywords.get("use_reentrant", False)
-    inner = Args(args.span, args.frame, args.positional[1:], {k: v for k, v in args.keywords.items() if k not in _CHECKPOINT_FLAGS})
+    inner = Args(
+        args.span,
+        args.frame,
+        args.positional[1:],
+        {k: v for k, v in args.keywords.items() if k not in _CHECKPOINT_FLAGS},
+    )
     live = any(m.tape.requires[n] != "no" for v in inner.all() for n in m.nodes(v))
     if reentrant is True and not live and args.positional:
         with entered(m, Mode(False, args.span, "checkpoint(use_reentrant=True)")):
@@ -247,7 +289,9 @@ def apply_function(m: Machine, cls: ClassObj, args: Args) -> Val:
     inputs: list[Input] = []
     for i, value in enumerate(args.positional):
         cut = dead is not None and i < len(dead) and dead[i]
-        inputs += [Input(n, Flow.CUTS if cut else Flow.CARRIES, "custom-function" if cut else "") for n in nodes_used(m, value)]
+        inputs += [
+            Input(n, Flow.CUTS if cut else Flow.CARRIES, "custom-function" if cut else "") for n in nodes_used(m, value)
+        ]
     op = f"{cls.node.name}.apply()"
     if isinstance(result, tuple):
         return tuple(Tensor(compute(m, op, inputs, args.span)) for _ in result)
@@ -263,7 +307,11 @@ def _dead_inputs(m: Machine, cls: ClassObj, count: int) -> list[bool] | None:
     returns = [r.value for r in _returns(inner.node.body)]
     if not returns:
         return None
-    rows = [[_gives_nothing(e) for e in (r.elements if isinstance(r, TupleExpr) else (r,))] for r in returns if r is not None]
+    rows = [
+        [_gives_nothing(e) for e in (r.elements if isinstance(r, TupleExpr) else (r,))]
+        for r in returns
+        if r is not None
+    ]
     if not rows:
         return [True] * count
     return [all(i < len(row) and row[i] for row in rows) for i in range(count)]
@@ -302,7 +350,11 @@ def _where(m: Machine, args: Args) -> Val:
 def _stack(m: Machine, args: Args) -> Val:
     """`torch.stack(list)`, `torch.cat(list)`."""
     inputs = [Input(n) for v in (args.get(0, "tensors"),) for n in nodes_used(m, v, 3)]
-    return Tensor(compute(m, "torch.stack()", inputs, args.span)) if inputs else Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span)))
+    return (
+        Tensor(compute(m, "torch.stack()", inputs, args.span))
+        if inputs
+        else Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span)))
+    )
 
 
 def _clip(m: Machine, args: Args) -> Val:

@@ -9,14 +9,34 @@ from gradlint.static.recording import Input
 from gradlint.static.rows import compute, gather, nodes_used
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    HELD, NODE, DictObj, Instance, ListObj, Method, Native, Scalar, Tensor, Unknown, Val, content, dict_items,
+    HELD,
+    NODE,
+    DictObj,
+    Frame,
+    Instance,
+    ListObj,
+    Method,
+    Native,
+    Scalar,
+    Tensor,
+    Unknown,
+    Val,
+    content,
+    dict_items,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
 
 #: the parameter of a module whose parameters are not known one by one
 OWN = "$own"
 #: layers that pass their input through and own nothing
-_BARE = ("torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict", "torch.nn.ParameterList", "torch.nn.ParameterDict", "torch.nn.Module")
+_BARE = (
+    "torch.nn.Sequential",
+    "torch.nn.ModuleList",
+    "torch.nn.ModuleDict",
+    "torch.nn.ParameterList",
+    "torch.nn.ParameterDict",
+    "torch.nn.Module",
+)
 
 
 # --- building --------------------------------------------------------------------------------------------------------
@@ -41,7 +61,7 @@ def build(m: Machine, made: Instance, base: str, args: Args) -> None:
 def _may_train(base: str) -> bool:
     """A torch.nn layer without a row: assume a weight, unless the name says that there is none."""
     last = base.rsplit(".", 1)[-1]
-    return base.startswith("torch.nn.") and last not in ("Module",) and not last.endswith(("Loss", "Module"))
+    return base.startswith("torch.nn.") and not last.endswith(("Loss", "Module"))
 
 
 def parameter(m: Machine, made: Instance, base: str, name: str) -> Tensor:
@@ -81,7 +101,11 @@ def sequential_item(m: Machine, value: Instance, index: Val) -> Val:
     """`sequential[i]` or `sequential[a:b]`."""
     from gradlint.static.containers import Slice
 
-    names = [k for k, v in value.cells.items() if isinstance(k, str) and not k.startswith("$") and k != "training" and v is not MISSING]
+    names = [
+        k
+        for k, v in value.cells.items()
+        if isinstance(k, str) and not k.startswith("$") and k != "training" and v is not MISSING
+    ]
     parts = [value.cells[k] for k in names]
     if isinstance(index, int) and -len(parts) <= index < len(parts):
         return parts[index]
@@ -123,7 +147,11 @@ def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
 
     row = m.catalog.row(base)
     weights = [Input(p.cells[NODE]) for _, p in named_parameters(m, value)]
-    given = gather(m, row, None, args) if row is not None and row.module else [Input(n) for v in args.all() for n in nodes_used(m, v)]
+    given = (
+        gather(m, row, None, args)
+        if row is not None and row.module
+        else [Input(n) for v in args.all() for n in nodes_used(m, v)]
+    )
     op = f"{_written(value, base)}(...)"
     if value.kwargs.get("inplace") is True or (value.args and value.args[-1] is True):
         written = args.get(0)
@@ -170,7 +198,14 @@ def opaque_child(m: Machine, value: Instance, name: str) -> Instance:
     if isinstance(own, Tensor):
         known = m.tape.values[own.cells[NODE]]
         child.cells[OWN] = Tensor(
-            m.tape.leaf(Kind.TENSOR, known.span, f"parameters of {name}", known.requires_grad, parameter=True, frozen_at=known.frozen_at)
+            m.tape.leaf(
+                Kind.TENSOR,
+                known.span,
+                f"parameters of {name}",
+                known.requires_grad,
+                parameter=True,
+                frozen_at=known.frozen_at,
+            )
         )
     m.set(value, name, child)
     return child
@@ -325,24 +360,22 @@ def batches(m: Machine, value: Instance, span: Span) -> tuple[list[Val], bool]:
     if isinstance(dataset, Instance) and "$tensors" in dataset.cells and value.cells.get("$collate") is None:
         from gradlint.static.tensors import element
 
-        row = tuple(element(m, t, Scalar(), span) if isinstance(t, Tensor) else Unknown("item", t) for t in dataset.cells["$tensors"])
+        row = tuple(
+            element(m, t, Scalar(), span) if isinstance(t, Tensor) else Unknown("item", t)
+            for t in dataset.cells["$tensors"]
+        )
         return [ListObj(row)], False
     if isinstance(dataset, Instance) and value.cells.get("$collate") is None:
         from gradlint.static import classes
 
         getter, owner = classes.find(m, dataset.cls, "__getitem__")
         if getter is not MISSING:
-            frame = owner.frame or Args(span, _frame_of(getter)).frame
+            frame = Frame(owner.module, owner.module.program.scope)
             item = calls.call(m, classes.bind(m, getter, dataset, owner), Args(span, frame, [Scalar()]))
             return [_collated(m, item, span)], False
     if isinstance(dataset, ListObj):
         return [_collated(m, v, span) for v in content(dataset)][:1] or [Unknown("batch", value)], False
     return [Unknown("batch", value)], False
-
-
-def _frame_of(function: Val) -> Val:
-    inner = getattr(function, "function", function)
-    return inner.parent
 
 
 def _collated(m: Machine, item: Val, span: Span) -> Val:
@@ -354,4 +387,3 @@ def _collated(m: Machine, item: Val, span: Span) -> Val:
     if isinstance(item, (int, float, Scalar)):
         return Tensor(m.tape.leaf(Kind.TENSOR, span, "batch"))
     return item
-

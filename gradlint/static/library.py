@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradlint.static import builtin, calls, demands, functions, modes, modules
+from gradlint.static import builtin_functions, calls, demands, functions, modes, modules
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -26,7 +26,7 @@ def canonical(name: str) -> str:
 def call(m: Machine, name: str, args: Args) -> Val:
     """`name(args)`."""
     name = canonical(name)
-    run = builtin.FUNCTIONS.get(name) or functions.FUNCTIONS.get(name)
+    run = builtin_functions.FUNCTIONS.get(name) or functions.FUNCTIONS.get(name)
     if run is not None:
         return run(m, args)
     if name in modes.NAMES or name in modes.SWITCHES:
@@ -34,7 +34,9 @@ def call(m: Machine, name: str, args: Args) -> Val:
     if name.startswith("torch.Tensor.") and isinstance(args.get(0), Tensor):
         from gradlint.static.tensors import method
 
-        return method(m, args.get(0), name.rsplit(".", 1)[-1], Args(args.span, args.frame, args.positional[1:], args.keywords))
+        return method(
+            m, args.get(0), name.rsplit(".", 1)[-1], Args(args.span, args.frame, args.positional[1:], args.keywords)
+        )
     if modules.is_module_class(m, name):
         made = Instance(Lib(name), args.span)
         modules.begin(m, made)
@@ -65,10 +67,16 @@ def _without_row(m: Machine, name: str, args: Args) -> Val:
     """A library callable nobody described."""
     last = name.rsplit(".", 1)[-1]
     if name.startswith("builtins."):
-        return Instance(Lib(name), args.span) if last.endswith(("Error", "Exception", "Warning", "Iteration")) else _unknown(m, name, args)
+        return (
+            Instance(Lib(name), args.span)
+            if last.endswith(("Error", "Exception", "Warning", "Iteration"))
+            else _unknown(m, name, args)
+        )
     if name.startswith("torch.optim.") and last[:1].isupper() and "lr_scheduler" not in name:
         return functions.optimizer(m, name, args)
-    if name.startswith("torch.Tensor") or (name.startswith("torch.") and last[:1].islower() and not name.startswith(_NO_CARRY)):
+    if name.startswith("torch.Tensor") or (
+        name.startswith("torch.") and last[:1].islower() and not name.startswith(_NO_CARRY)
+    ):
         return _carry(m, name, args)
     if name.startswith("numpy."):
         return _array(m, name, args)
@@ -83,7 +91,8 @@ def _without_row(m: Machine, name: str, args: Args) -> Val:
     return _unknown(m, name, args)
 
 
-_NO_CARRY = ("torch.cuda.", "torch.distributed.", "torch.utils.", "torch.jit.", "torch.load", "torch.hub.", "torch.backends.", "torch.func.",
+_NO_CARRY = ("torch.cuda.", "torch.distributed.", "torch.utils.", "torch.jit.", "torch.load", "torch.hub.", "torch.backends.",
+             "torch.func.",
              "torch.autograd.", "torch.multiprocessing.", "torch.profiler.", "torch.onnx.", "torch.random.", "torch.compile")  # fmt: skip
 
 
@@ -135,4 +144,3 @@ def class_attribute(m: Machine, value: ClassObj, base: str, name: str) -> Val:
     if name == "apply" and base.startswith("torch.autograd.") and base.endswith("Function"):
         return Wrapped("native", None, lambda machine, args: functions.apply_function(machine, value, args))
     return Lib(f"{base}.{name}")
-

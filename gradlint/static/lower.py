@@ -14,7 +14,7 @@ import libcst as cst
 from gradlint.static import program as p
 from gradlint.static.lower_expressions import assignable, expression, parameters
 from gradlint.static.lower_patterns import pattern
-from gradlint.static.reader import Misplaced, Reader
+from gradlint.static.reader import MisplacedError, Reader
 from gradlint.static.scopes import Scopes
 
 
@@ -59,7 +59,7 @@ def lower(source: str, file: str, name: str) -> p.Module:
         raise LowerError(error.raw_line, error.raw_column + 1, _reason(error)) from None
     except RecursionError:
         raise LowerError(1, 1, "the file is nested too deeply to be analysed") from None
-    except Misplaced as error:
+    except MisplacedError as error:
         raise LowerError(1, 1, f"gradlint lost its place in this file ({error})") from None
     return p.Module(name, file, body, low.scopes.pop().scope(), low.reader.comments)
 
@@ -179,7 +179,7 @@ def _delete(low: Lowering, node: cst.Del, start: int) -> p.Stmt:
     return p.Delete(low.reader.place(start), parts)
 
 
-def _names(word: str, made: type[p.Global] | type[p.Nonlocal]) -> Callable[[Lowering, Any, int], p.Stmt]:
+def _names(word: str, made: type[p.Global | p.Nonlocal]) -> Callable[[Lowering, Any, int], p.Stmt]:
     def run(low: Lowering, node: Any, start: int) -> p.Stmt:
         low.reader.take(word)
         names = tuple(item.name.value for item in node.names)
@@ -243,7 +243,7 @@ def _import_from(low: Lowering, node: cst.ImportFrom, start: int) -> p.Stmt:
     return p.ImportFrom(low.reader.place(start), module, len(node.relative), names)
 
 
-def _word(word: str, made: type[p.Pass] | type[p.Break] | type[p.Continue]) -> Callable[[Lowering, Any, int], p.Stmt]:
+def _word(word: str, made: type[p.Pass | p.Break | p.Continue]) -> Callable[[Lowering, Any, int], p.Stmt]:
     def run(low: Lowering, node: Any, start: int) -> p.Stmt:
         low.reader.take(word)
         return made(low.reader.place(start))
@@ -405,7 +405,9 @@ def _class(low: Lowering, node: cst.ClassDef, start: int) -> p.Stmt:
     qualname = low.scopes.qualname()
     body = suite(low, node.body)
     made = low.scopes.pop()
-    return p.ClassDef(low.reader.place(start), node.name.value, qualname, bases, body, decorators, made.scope(), name_place)
+    return p.ClassDef(
+        low.reader.place(start), node.name.value, qualname, bases, body, decorators, made.scope(), name_place
+    )
 
 
 def _match(low: Lowering, node: cst.Match, start: int) -> p.Stmt:

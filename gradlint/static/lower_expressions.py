@@ -188,6 +188,7 @@ def _index(low: Lowering, node: cst.SubscriptElement) -> p.Expr:
     if isinstance(inner, cst.Slice):
         made = _slice(low, inner, start)
     else:
+        inner = cst.ensure_type(inner, cst.Index)
         starred = inner.star is not None
         if starred:
             low.reader.take("*")
@@ -370,7 +371,9 @@ def _tuple(low: Lowering, node: cst.Tuple, start: int) -> p.Expr:
     return p.TupleExpr(low.reader.place(start), values)
 
 
-def _bracketed(opening: str, closing: str, made: type[p.ListExpr] | type[p.SetExpr]) -> Callable[[Lowering, Any, int], p.Expr]:
+def _bracketed(
+    opening: str, closing: str, made: type[p.ListExpr | p.SetExpr]
+) -> Callable[[Lowering, Any, int], p.Expr]:
     def run(low: Lowering, node: Any, start: int) -> p.Expr:
         low.reader.take(opening)
         values = _elements(low, node.elements)
@@ -434,7 +437,9 @@ def _clauses(low: Lowering, node: cst.CompFor | None) -> list[p.Clause]:
         for condition in node.ifs:
             low.reader.take("if")
             conditions.append(expression(low, condition.test))
-        found.append(p.Clause(low.reader.place(start), target, iterable, tuple(conditions), node.asynchronous is not None))
+        found.append(
+            p.Clause(low.reader.place(start), target, iterable, tuple(conditions), node.asynchronous is not None)
+        )
         node = node.inner_for_in
     return found
 

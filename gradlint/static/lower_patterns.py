@@ -51,7 +51,7 @@ def _as(low: Lowering, node: cst.MatchAs, start: int) -> p.Pattern:
 
 def _sequence(opening: str, closing: str) -> Callable[[Lowering, Any, int], p.Pattern]:
     def run(low: Lowering, node: Any, start: int) -> p.Pattern:
-        bracketed = opening == "(" and len(node.lpar) > 0 or opening == "[" and node.lbracket is not None
+        bracketed = (opening == "(" and len(node.lpar) > 0) or (opening == "[" and node.lbracket is not None)
         if bracketed:
             low.reader.take(opening)
         elements = tuple(_element(low, element) for element in node.patterns)

@@ -15,7 +15,23 @@ from gradlint.static.program import FunctionDef, Node, Place
 from gradlint.static.recording import Recorder
 from gradlint.static.store import MISSING, Delta, Key, Obj, Store
 from gradlint.static.values import (
-    HELD, ITEMS, NODE, Alt, Array, DictObj, Frame, Instance, ListObj, Mode, Native, Raised, Scalar, Tensor, Unknown, Val, content,
+    HELD,
+    ITEMS,
+    NODE,
+    Alt,
+    Array,
+    DictObj,
+    Frame,
+    Instance,
+    ListObj,
+    Mode,
+    Native,
+    Raised,
+    Scalar,
+    Tensor,
+    Unknown,
+    Val,
+    content,
     dict_items,
 )  # fmt: skip
 from gradlint.tape import Kind, Span
@@ -23,6 +39,8 @@ from gradlint.tape import Kind, Span
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
     from gradlint.static.imports import Project
+
+Seen = set[int]  #: objects that were visited, by id
 
 #: what a statement did to the flow of control
 NORMAL, RETURN, BREAK, CONTINUE = "normal", "return", "break", "continue"
@@ -135,7 +153,7 @@ class Machine:
         self._collect(value, depth, found, set())
         return list(found)
 
-    def _collect(self, value: Val, depth: int, found: dict[int, None], seen: set[int]) -> None:
+    def _collect(self, value: Val, depth: int, found: dict[int, None], seen: Seen) -> None:
         if value is None or isinstance(value, (bool, int, float, str)):
             return
         if isinstance(value, (Tensor, Array, Scalar, Unknown)):
@@ -285,7 +303,11 @@ def held(value: Val) -> Iterable[Val]:
         case DictObj():
             return [v for _, v in dict_items(value)]
         case Instance():
-            return [v for k, v in list(value.cells.items()) if v is not MISSING and (k == HELD or not str(k).startswith("$"))]
+            return [
+                v
+                for k, v in list(value.cells.items())
+                if v is not MISSING and (k == HELD or not str(k).startswith("$"))
+            ]
         case Native():
             return (value.receiver,)
     return ()

@@ -12,7 +12,21 @@ from gradlint.static.machine import Machine
 from gradlint.static.operators import plain
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    ITEMS, OPEN, Array, DictObj, Generator, Instance, ListObj, Mode, Native, Raised, Scalar, Tensor, Unknown, Val, content,
+    ITEMS,
+    OPEN,
+    Array,
+    DictObj,
+    Generator,
+    Instance,
+    ListObj,
+    Mode,
+    Native,
+    Raised,
+    Scalar,
+    Tensor,
+    Unknown,
+    Val,
+    content,
     dict_items,
 )  # fmt: skip
 
@@ -44,7 +58,9 @@ def call(m: Machine, native: Native, args: Args) -> Val:
     return library.unresolved(m, native, args)
 
 
-def _dispatch(m: Machine, table: dict[str, Callable[[Machine, Any, Args], Val]], receiver: Val, name: str, args: Args) -> Val:
+def _dispatch(
+    m: Machine, table: dict[str, Callable[[Machine, Any, Args], Val]], receiver: Val, name: str, args: Args
+) -> Val:
     run = table.get(name)
     if run is None:
         return calls.unknown_call(m, Native(receiver, name), args, m.text(args.span))

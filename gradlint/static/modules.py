@@ -6,15 +6,27 @@ modules in its cells; a library model (torchvision, timm) is opaque: children ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gradlint.static import calls, classes, demands, layers
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    NODE, Alt, DictObj, Instance, Lib, ListObj, Native, Scalar, Tensor, Unknown, Val, content,
-    dict_items, options,
+    NODE,
+    Alt,
+    DictObj,
+    Instance,
+    Lib,
+    ListObj,
+    Native,
+    Scalar,
+    Tensor,
+    Unknown,
+    Val,
+    content,
+    dict_items,
+    options,
 )  # fmt: skip
 from gradlint.tape import Kind, Span
 
@@ -42,12 +54,16 @@ def is_module_class(m: Machine, name: str) -> bool:
 
 def is_module(m: Machine, value: Val) -> bool:
     """Whether an object is a module."""
-    return isinstance(value, Instance) and any(isinstance(c, Lib) and is_module_class(m, c.name) for c in classes.order(value.cls))
+    return isinstance(value, Instance) and any(
+        isinstance(c, Lib) and is_module_class(m, c.name) for c in classes.order(value.cls)
+    )
 
 
 def library_subclass(line: list[Val], wanted: str) -> bool:
     """Whether a library class in the order derives from `wanted`, for what is known of torch."""
-    return wanted == MODULE and any(isinstance(c, Lib) and (c.name in _MODULE_BASES or c.name.startswith("torch.nn.")) for c in line)
+    return wanted == MODULE and any(
+        isinstance(c, Lib) and (c.name in _MODULE_BASES or c.name.startswith("torch.nn.")) for c in line
+    )
 
 
 def begin(m: Machine, made: Instance) -> None:
@@ -101,7 +117,9 @@ def children(m: Machine, value: Instance) -> Iterator[tuple[str, Instance]]:
                     yield key, option
 
 
-def named_modules(m: Machine, value: Instance, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Instance]]:
+def named_modules(
+    m: Machine, value: Instance, prefix: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, Instance]]:
     """The module and all below it."""
     seen = set() if seen is None else seen
     if id(value) in seen:
@@ -117,10 +135,10 @@ def named_parameters(m: Machine, value: Instance) -> list[tuple[str, Tensor]]:
     found: list[tuple[str, Tensor]] = []
     for prefix, module in named_modules(m, value):
         for key, held in list(module.cells.items()):
-            if isinstance(key, str) and (not key.startswith("$") or key == "$own") and isinstance(held, Tensor):
-                if m.tape.values[held.cells[NODE]].parameter:
-                    name = "weight" if key == "$own" else key
-                    found.append((f"{prefix}.{name}" if prefix else name, held))
+            shown = isinstance(key, str) and (not key.startswith("$") or key == "$own")
+            if shown and isinstance(held, Tensor) and m.tape.values[held.cells[NODE]].parameter:
+                name = "weight" if key == "$own" else str(key)
+                found.append((f"{prefix}.{name}" if prefix else name, held))
     return found
 
 
@@ -183,7 +201,9 @@ def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
     if "$tensors" in value.cells:
         from gradlint.static.tensors import element
 
-        return tuple(element(m, t, index, span) if isinstance(t, Tensor) else Unknown("item", t) for t in value.cells["$tensors"])
+        return tuple(
+            element(m, t, index, span) if isinstance(t, Tensor) else Unknown("item", t) for t in value.cells["$tensors"]
+        )
     return NotImplemented
 
 
@@ -251,7 +271,12 @@ def _call_with_hooks(m: Machine, value: Instance, args: Args) -> Val:
             output = replaced
     backward_hooks = _hooks(value, "$backward_hooks")
     if backward_hooks:
-        entry = (value, tuple(n for a in args.positional for n in m.nodes(a, 2)), tuple(m.nodes(output, 2)), backward_hooks)
+        entry = (
+            value,
+            tuple(n for a in args.positional for n in m.nodes(a, 2)),
+            tuple(m.nodes(output, 2)),
+            backward_hooks,
+        )
         m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
     return output
 
@@ -314,12 +339,19 @@ def _named_parameters(m: Machine, value: Instance, args: Args) -> Val:
 def _partly_known(m: Machine, value: Instance) -> bool:
     """Some module below is not known: there may be more parameters."""
     return any(
-        isinstance(held, Unknown) for _, module in named_modules(m, value) for held in module.cells.values() if held is not MISSING
+        isinstance(held, Unknown)
+        for _, module in named_modules(m, value)
+        for held in module.cells.values()
+        if held is not MISSING
     )
 
 
 def _children(m: Machine, value: Instance, args: Args) -> Val:
-    return ListObj([c for _, c in children(m, value)] or ([layers.opaque_child(m, value, "*")] if value.opaque else []), "list", value.opaque)
+    return ListObj(
+        [c for _, c in children(m, value)] or ([layers.opaque_child(m, value, "*")] if value.opaque else []),
+        "list",
+        value.opaque,
+    )
 
 
 def _named_children(m: Machine, value: Instance, args: Args) -> Val:
@@ -368,7 +400,7 @@ def _requires_grad_(m: Machine, value: Instance, args: Args) -> Val:
     return value
 
 
-def _register(key: str) -> object:
+def _register(key: str) -> Callable[[Machine, Instance, Args], Val]:
     def run(m: Machine, value: Instance, args: Args) -> Val:
         entry = (object(), args.get(0, "hook"), args.span)
         m.set(value, key, (*value.cells.get(key, ()), entry))
@@ -391,7 +423,7 @@ def _apply(m: Machine, value: Instance, args: Args) -> Val:
 
 def _state_dict(m: Machine, value: Instance, args: Args) -> Val:
     made = DictObj()
-    for name, parameter in named_parameters(m, value):
+    for name, _ in named_parameters(m, value):
         made.cells["k", name] = Tensor(m.tape.leaf(Kind.TENSOR, args.span, name))
     made.cells["$open"] = True
     return made
@@ -410,7 +442,11 @@ def _get_submodule(m: Machine, value: Instance, args: Args) -> Val:
         if not isinstance(found, Instance):
             return Unknown("submodule", value)
         inner = found.cells.get(part, MISSING)
-        found = inner if inner is not MISSING else (layers.opaque_child(m, found, part) if found.opaque else Unknown("submodule", value))
+        found = (
+            inner
+            if inner is not MISSING
+            else (layers.opaque_child(m, found, part) if found.opaque else Unknown("submodule", value))
+        )
     return found
 
 
@@ -435,7 +471,7 @@ def _double_underscore_len(m: Machine, value: Instance, args: Args) -> Val:
     return Scalar() if value.opaque else len(list(children(m, value)))
 
 
-METHODS = {
+METHODS: dict[str, Callable[[Machine, Instance, Args], Val]] = {
     "parameters": _parameters, "named_parameters": _named_parameters, "children": _children, "named_children": _named_children,
     "modules": _modules, "named_modules": _named_modules, "train": _train, "eval": _eval, "to": _same, "cuda": _same,
     "cpu": _same, "float": _same, "double": _same, "half": _same, "zero_grad": _nothing, "requires_grad_": _requires_grad_,
@@ -446,4 +482,3 @@ METHODS = {
     "get_submodule": _get_submodule, "append": _append, "extend": _extend, "keys": _keys, "items": _named_children,
     "values": _children, "__len__": _double_underscore_len, "share_memory": _same, "type": _same,
 }  # fmt: skip
-

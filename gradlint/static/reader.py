@@ -17,7 +17,7 @@ _COMMENT = re.compile(r"#[^\r\n]*")
 _LINE = re.compile(r"\r\n|\r|\n")
 
 
-class Misplaced(Exception):
+class MisplacedError(Exception):
     """The text does not hold the token that the tree says comes next."""
 
 
@@ -53,7 +53,7 @@ class Reader:
     def take_here(self, token: str) -> None:
         """Go over text that must stand exactly here."""
         if not self.text.startswith(token, self.position):
-            raise Misplaced(f"line {self.line(self.position)}: expected {token!r}")
+            raise MisplacedError(f"line {self.line(self.position)}: expected {token!r}")
         self.position += len(token)
         self.end = self.position
 

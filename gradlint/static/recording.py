@@ -47,7 +47,21 @@ class Recorder:
         """A value nobody computed: data, a parameter, an argument."""
         node = len(self.values)
         self.values.append(
-            Value(node, kind, span, label, self.tick(), True, requires_grad, parameter, False, False, frozen_at, gradient, remade)
+            Value(
+                node,
+                kind,
+                span,
+                label,
+                self.tick(),
+                True,
+                requires_grad,
+                parameter,
+                False,
+                False,
+                frozen_at,
+                gradient,
+                remade,
+            )
         )
         self.requires.append(requires_grad)
         self.into.append([])
@@ -60,7 +74,7 @@ class Recorder:
         self.requires.append("maybe")
         self.into.append([])
         for source in sources:
-            self._edge(source, node, span, op or label, Flow.UNKNOWN)
+            self.edge(source, node, span, op or label, Flow.UNKNOWN)
         return node
 
     def result(self, kind: Kind, span: Span, label: str, op: str, inputs: Iterable[Input], *, at: Span | None = None,
@@ -71,16 +85,30 @@ class Recorder:
         self.requires.append("no")
         self.into.append([])
         for given in dict.fromkeys(inputs):
-            self._edge(given.node, node, span, op, given.flow, given.cause, at, given.term, given.product, foreign, given.select)
+            self.edge(
+                given.node,
+                node,
+                span,
+                op,
+                given.flow,
+                given.cause,
+                at,
+                given.term,
+                given.product,
+                foreign,
+                given.select,
+            )
         self.requires[node] = self._answer(node, joined)
         return node
 
     def remake(self, source: int | None, span: Span, label: str, requires_grad: Answer, op: str, cause: str, *,
                parameter: bool = False, frozen_at: Span | None = None) -> int:  # fmt: skip
         """A leaf made again from an existing value: the data goes on, the gradient does not."""
-        node = self.leaf(Kind.TENSOR, span, label, requires_grad, parameter=parameter, frozen_at=frozen_at, remade=source is not None)
+        node = self.leaf(
+            Kind.TENSOR, span, label, requires_grad, parameter=parameter, frozen_at=frozen_at, remade=source is not None
+        )
         if source is not None:
-            self._edge(source, node, span, op, Flow.CUTS, cause)
+            self.edge(source, node, span, op, Flow.CUTS, cause)
         return node
 
     def phi(self, nodes: Iterable[int], span: Span, label: str) -> int:
@@ -107,11 +135,12 @@ class Recorder:
         values = [msgspec.structs.replace(v, wanted=True) if v.id in self.wanted else v for v in self.values]
         return Tape(values, self.edges, self.captures, self.demands)
 
-    def _edge(self, src: int, dst: int, span: Span, op: str, flow: Flow, cause: str = "", at: Span | None = None,
+    def edge(self, src: int, dst: int, span: Span, op: str, flow: Flow, cause: str = "", at: Span | None = None,
               term: bool = False, product: bool = False, foreign: bool = False, select: bool = False) -> None:  # fmt: skip
-        edge = Edge(src, dst, span, op, flow, self.tick(), cause, at, term, product, foreign, select)
-        self.edges.append(edge)
-        self.into[dst].append(edge)
+        """Data flows from one value to another (see `tape.Edge`)."""
+        made = Edge(src, dst, span, op, flow, self.tick(), cause, at, term, product, foreign, select)
+        self.edges.append(made)
+        self.into[dst].append(made)
 
     def _answer(self, node: int, joined: bool) -> Answer:
         best: Answer = "no"
@@ -120,14 +149,19 @@ class Recorder:
             if edge.flow == Flow.CUTS:
                 every = False
                 continue
-            answer = self.requires[edge.src] if edge.flow != Flow.UNKNOWN else _weaken(self.requires[edge.src])
-            every = every and answer == "yes"
-            if answer == "yes":
+            given = self.requires[edge.src] if edge.flow != Flow.UNKNOWN else _weaken(self.requires[edge.src])
+            every = every and given == "yes"
+            if given == "yes":
                 best = "yes"
-            elif answer == "maybe" and best == "no":
+            elif given == "maybe" and best == "no":
                 best = "maybe"
         return "maybe" if joined and best == "yes" and not every else best
 
 
-def _weaken(answer: Answer) -> Answer:
-    return "maybe" if answer == "yes" else answer
+def answer(flag: object) -> Answer:
+    """What a `requires_grad` argument says: a value that is not known may be either."""
+    return "yes" if flag is True else "no" if flag is False else "maybe"
+
+
+def _weaken(given: Answer) -> Answer:
+    return "maybe" if given == "yes" else given

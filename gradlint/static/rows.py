@@ -12,9 +12,23 @@ from typing import TYPE_CHECKING
 from gradlint.static import demands
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
-from gradlint.static.recording import Input
+from gradlint.static.recording import Input, answer
 from gradlint.static.values import (
-    HELD, NODE, Alt, Array, DictObj, Instance, Lib, ListObj, Scalar, Tensor, Unknown, Val, content, dict_items, options,
+    HELD,
+    NODE,
+    Alt,
+    Array,
+    DictObj,
+    Instance,
+    Lib,
+    ListObj,
+    Scalar,
+    Tensor,
+    Unknown,
+    Val,
+    content,
+    dict_items,
+    options,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
 
@@ -24,7 +38,22 @@ if TYPE_CHECKING:
 FLOWS = {"carries": Flow.CARRIES, "cuts": Flow.CUTS, "zeroes": Flow.ZEROES, "unknown": Flow.UNKNOWN}
 KINDS = {"array": Kind.ARRAY, "image": Kind.ARRAY, "number": Kind.NUMBER, "list": Kind.NUMBER}
 #: operations that only prepare an export: with it they are one step, placed at the whole chain and named by the export
-PREPARES = frozenset(".detach() .data .cpu() .clone() .contiguous() .float() .double() .to() .half() .numpy() .squeeze() [...]".split())
+PREPARES = frozenset(
+    [
+        ".detach()",
+        ".data",
+        ".cpu()",
+        ".clone()",
+        ".contiguous()",
+        ".float()",
+        ".double()",
+        ".to()",
+        ".half()",
+        ".numpy()",
+        ".squeeze()",
+        "[...]",
+    ]
+)
 
 
 def nodes_used(m: Machine, value: Val, depth: int = 2) -> list[int]:
@@ -95,7 +124,11 @@ def gather(m: Machine, row: Row, receiver: Val, args: Args, flow: str | None = N
         scaled = row.product and len(tensors) == 1
         for node in nodes_used(m, value):
             source = export_source(m, node, args.span) if cause in ("numpy", "number") else node
-            found.append(Input(source, kind, cause, term=row.term or (scaled and not numeric), product=row.product and not scaled))
+            found.append(
+                Input(
+                    source, kind, cause, term=row.term or (scaled and not numeric), product=row.product and not scaled
+                )
+            )
     return found
 
 
@@ -128,7 +161,13 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         return _constant(m, row, args)
     if not inputs and row.returns in ("tensor", "array", "image", "number") and not _arguments_known(args):
         return m.unknown(m.text(args.span))
-    return wrap(m, row, compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign, view=row.view), receiver, inputs)
+    return wrap(
+        m,
+        row,
+        compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign, view=row.view),
+        receiver,
+        inputs,
+    )
 
 
 def _instance(row: Row, args: Args) -> Instance:
@@ -177,8 +216,7 @@ def _constant(m: Machine, row: Row, args: Args) -> Val:
     if row.returns == "number":
         return Scalar()
     wanted = args.keywords.get("requires_grad", False)
-    answer = "yes" if wanted is True else "no" if wanted is False else "maybe"
-    return Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span), answer))  # type: ignore[arg-type]
+    return Tensor(m.tape.leaf(Kind.TENSOR, args.span, m.text(args.span), answer(wanted)))
 
 
 def _several(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:

@@ -22,7 +22,9 @@ def _demands(call: p.Call) -> bool:
     if not isinstance(func, p.Attribute):
         return False
     if func.attr in _METHODS:
-        return not (isinstance(func.value, p.Call) and isinstance(func.value.func, p.Name) and func.value.func.id == "super")
+        return not (
+            isinstance(func.value, p.Call) and isinstance(func.value.func, p.Name) and func.value.func.id == "super"
+        )
     return func.attr == "grad" and dotted(func.value).endswith("autograd")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gradlint.static import attributes, builtin, calls, classes, containers, imports, modes, tensors
@@ -192,7 +193,7 @@ def _match(m: Machine, frame: Frame, node: p.Match) -> str:
         answer = _matches(m, frame, case.pattern, subject)
         if answer is False:
             continue
-        arms.append(lambda case=case: _run_case(m, frame, case, subject))  # type: ignore[misc]
+        arms.append(partial(_run_case, m, frame, case, subject))
         if answer is True and case.guard is None:
             break
     if not arms:
@@ -257,7 +258,7 @@ def _for(m: Machine, frame: Frame, node: p.For) -> str:
         attributes.assign(m, frame, node.target, element)
         return block(m, frame, node.body)
 
-    return _loop(m, frame, [lambda e=e: body(e) for e in elements], node.orelse)  # type: ignore[misc]
+    return _loop(m, frame, [lambda e=e: body(e) for e in elements], node.orelse)
 
 
 def _while(m: Machine, frame: Frame, node: p.While) -> str:
@@ -372,7 +373,9 @@ def _handle(m: Machine, frame: Frame, node: p.Try, raised: Raised) -> str:
     for handler in node.handlers:
         if _catches(m, frame, handler, raised):
             if handler.name:
-                attributes.assign_name(m, frame, handler.name, raised.value or Unknown(handler.name), m.span(frame, handler))
+                attributes.assign_name(
+                    m, frame, handler.name, raised.value or Unknown(handler.name), m.span(frame, handler)
+                )
             return block(m, frame, handler.body)
     raise raised
 

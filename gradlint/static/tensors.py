@@ -6,6 +6,8 @@ tensors where the program uses them as such.
 
 from __future__ import annotations
 
+from typing import Any
+
 from gradlint.static import demands, functions
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
@@ -13,27 +15,60 @@ from gradlint.static.recording import Input
 from gradlint.static.rows import apply, compute, nodes_used
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
-    NODE, Array, Lib, ListObj, Native, Scalar, Tensor, Unknown, Val, is_raw,
+    NODE,
+    Array,
+    Lib,
+    ListObj,
+    Native,
+    Scalar,
+    Tensor,
+    Unknown,
+    Val,
+    is_raw,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
 
 TENSOR = "torch.Tensor"
+_NOT_MINE: Any = NotImplemented
 _SIZES = ("shape",)
-_FLAGS = frozenset("device dtype ndim is_cuda layout is_sparse names nbytes itemsize is_mps type output_nr name".split())
-_VIEWS = frozenset("T mT H mH real imag".split())
-#: methods that other objects have too: on an unknown receiver they prove nothing
-_AMBIGUOUS = frozenset(
-    "copy data values keys items get pop append update index count format split type to eval train size add sub remove sum mean max min "
-    "float double half cuda cpu int bool long apply_ map_ fill_ new all any sort sqrt exp log abs round clip dot prod std var "
-    "repeat expand take put where select sample forward step zero_grad parameters children modules name share_memory_ bfloat16 "
-    "requires_grad_ is_floating_point numpy tolist item log_prob entropy rsample backward set diff cross T shape clone squeeze copy_ "
-    "reshape transpose flatten astype view".split()
+_FLAGS = frozenset(
+    [
+        "device",
+        "dtype",
+        "ndim",
+        "is_cuda",
+        "layout",
+        "is_sparse",
+        "names",
+        "nbytes",
+        "itemsize",
+        "is_mps",
+        "type",
+        "output_nr",
+        "name",
+    ]
 )
-_EXPORTS = frozenset("item tolist numpy argmax argmin detach requires_grad_ backward".split())
-_MOVES = frozenset("to cuda cpu float double half type bfloat16 type_as xpu mps".split())
+_VIEWS = frozenset(["T", "mT", "H", "mH", "real", "imag"])
+_MOVES = frozenset(["to", "cuda", "cpu", "float", "double", "half", "type", "bfloat16", "type_as", "xpu", "mps"])
 _INTEGER = frozenset(
-    "torch.long torch.int torch.int8 torch.int16 torch.int32 torch.int64 torch.uint8 torch.bool torch.short torch.LongTensor "
-    "torch.IntTensor torch.BoolTensor torch.ByteTensor torch.cuda.LongTensor builtins.int builtins.bool".split()
+    [
+        "torch.long",
+        "torch.int",
+        "torch.int8",
+        "torch.int16",
+        "torch.int32",
+        "torch.int64",
+        "torch.uint8",
+        "torch.bool",
+        "torch.short",
+        "torch.LongTensor",
+        "torch.IntTensor",
+        "torch.BoolTensor",
+        "torch.ByteTensor",
+        "torch.cuda.LongTensor",
+        "builtins.int",
+        "builtins.bool",
+    ]
 )
 
 
@@ -69,7 +104,9 @@ def read(m: Machine, value: Tensor, name: str, span: Span) -> Val:
 def data_of(m: Machine, value: Tensor, span: Span) -> Tensor:
     """`x.data`: the same storage, cut from the graph. Of a value without a graph it is simply the value."""
     demands.use(m, value)
-    node = m.tape.result(Kind.TENSOR, span, m.text(span), ".data", [Input(value.cells[NODE], Flow.CUTS, "data-attribute")])
+    node = m.tape.result(
+        Kind.TENSOR, span, m.text(span), ".data", [Input(value.cells[NODE], Flow.CUTS, "data-attribute")]
+    )
     made = Tensor(node)
     made.cells["$alias"] = value
     return made
@@ -118,7 +155,8 @@ def is_instance(m: Machine, value: Tensor, name: str) -> bool | None:
     if name in (TENSOR, "torch.autograd.Variable", "object"):
         return True
     if name.endswith("Parameter"):
-        return m.tape.values[value.cells[NODE]].parameter
+        known = m.tape.values[value.cells[NODE]]
+        return bool(known.parameter)
     return None if name.startswith("torch.") or not name else False
 
 
@@ -126,7 +164,7 @@ def guard_none(m: Machine, value: Val) -> bool | None:
     """Whether a value is None, for `is None` tests: testing a gradient demands nothing and guards its later uses."""
     if isinstance(value, Tensor):
         return demands.guard(m, value)
-    return NotImplemented
+    return _NOT_MINE  # type: ignore[no-any-return]
 
 
 def assume_live(m: Machine, value: Val) -> None:
@@ -205,7 +243,10 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
     if "$alias" in value.cells or (leaf and m.mode.enabled):
         return  # writing through .data leaves the graph alone; on a leaf that requires grad it raises
     if m.mode.enabled is False:
-        inputs = [Input(i.node, Flow.CARRIES if i.node == old else Flow.CUTS, "" if i.node == old else "grad-mode") for i in inputs]
+        inputs = [
+            Input(i.node, Flow.CARRIES if i.node == old else Flow.CUTS, "" if i.node == old else "grad-mode")
+            for i in inputs
+        ]
         node = m.tape.result(Kind.TENSOR, m.mode.span, m.text(span), m.mode.label, inputs, at=span)
     else:
         node = m.tape.result(Kind.TENSOR, span, m.text(span), op, inputs)
@@ -315,7 +356,9 @@ def compare(m: Machine, op: str, left: Val, right: Val, span: Span) -> Val:
     if any(isinstance(v, Array) for v in sides):
         plain = [Input(i.node) for i in inputs]
         return Array(compute(m, op, plain, span, Kind.ARRAY, foreign=True) if inputs else None)
-    if any(isinstance(v, (str, bytes, Lib)) or v is None for v in sides) or not any(isinstance(v, Unknown) for v in sides):
+    if any(isinstance(v, (str, bytes, Lib)) or v is None for v in sides) or not any(
+        isinstance(v, Unknown) for v in sides
+    ):
         return Scalar()
     return _unknown_result(m, op, inputs, span)
 
@@ -355,86 +398,3 @@ def to_number(m: Machine, value: Val, kind: str, span: Span) -> Val:
     leaving = isinstance(value, (Tensor, Unknown))
     inputs = [Input(export_source(m, n, span), Flow.CUTS, "number") if leaving else Input(n) for n in nodes]
     return Scalar(compute(m, f"{kind}()", inputs, span, Kind.NUMBER))
-
-
-# --- unknown values used as tensors ----------------------------------------------------------------------------------
-
-
-def promote(m: Machine, value: Unknown) -> Tensor:
-    """The program uses an unknown value as a tensor: from now on it is one, which may require grad."""
-    found = value.cells.get("$tensor", MISSING)
-    if found is not MISSING:
-        return found  # type: ignore[no-any-return]
-    before = value.cells.get(NODE, MISSING)
-    origin = [] if before is MISSING else [before]
-    if before is MISSING and value.origin is not None:
-        origin = m.nodes(value.origin, depth=1)
-    node = m.tape.leaf(Kind.TENSOR, m.here(), value.label, "maybe")
-    for source in origin:
-        m.tape._edge(source, node, m.here(), value.label, Flow.UNKNOWN)
-    made = Tensor(node)
-    value.cells["$tensor"] = made  # not logged: once a tensor, always a tensor
-    value.cells[NODE] = node
-    return made
-
-
-def promoted(value: Val) -> Val:
-    """The tensor an unknown turned out to be, else the value itself."""
-    return value.cells.get("$tensor", value) if isinstance(value, Unknown) else value
-
-
-def read_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
-    """An attribute of an unknown value that may be a tensor."""
-    tensor = value.cells.get("$tensor", MISSING)
-    if tensor is not MISSING:
-        return read(m, tensor, name, span)
-    if name in ("shape", "ndim", "dtype", "device", "requires_grad", "is_cuda"):
-        return ListObj([Scalar()], "list", True) if name == "shape" else Scalar()
-    return NotImplemented
-
-
-def write_unknown(m: Machine, value: Unknown, name: str, given: Val, span: Span) -> bool:
-    """`unknown.requires_grad = True` tells that it is a tensor; returns whether the write was dealt with."""
-    if name == "requires_grad" and value.origin is None and given is True:
-        functions.set_requires_grad(m, promote(m, value), given, span)
-        return True
-    tensor = value.cells.get("$tensor", MISSING)
-    if tensor is not MISSING and name in ("grad", "data", "requires_grad"):
-        write(m, tensor, name, given, span)
-        return True
-    return name == "requires_grad"
-
-
-def method_of_unknown(m: Machine, callee: Unknown, args: Args) -> Val:
-    """A call of `unknown.name(...)`: a method that only tensors have tells that it is one."""
-    receiver, name = callee.origin, callee.name
-    if not isinstance(receiver, Unknown) or not name:
-        return NotImplemented
-    if name in ("to", "cuda", "cpu", "eval", "train", "float", "double", "half"):
-        return receiver
-    special = functions.UNKNOWN_METHODS.get(name)
-    if special is not None:
-        return special(m, receiver, args)
-    known = m.catalog.row(f"{TENSOR}.{name}") is not None
-    if name in _EXPORTS or (known and name not in _AMBIGUOUS):
-        return method(m, promote(m, receiver), name, args)
-    return NotImplemented
-
-
-def item_of_unknown(m: Machine, value: Unknown, index: Val, span: Span) -> Val:
-    """`unknown[index]`."""
-    tensor = value.cells.get("$tensor", MISSING)
-    if tensor is not MISSING:
-        return element(m, tensor, index, span)
-    made = Unknown(m.text(span), value)
-    nodes = m.nodes(index, 2)
-    if nodes:
-        made.cells[NODE] = m.tape.unknown(span, made.label, m.nodes(value, 1))
-    return made
-
-
-def element_of_unknown(m: Machine, value: Unknown, span: Span) -> Val:
-    """One element of an unknown iterable."""
-    tensor = value.cells.get("$tensor", MISSING)
-    return element(m, tensor, None, span) if tensor is not MISSING else Unknown(m.text(span), value)
-

@@ -112,7 +112,9 @@ class Frame(Obj):
 
     __slots__ = ("cls", "function", "loops", "module", "parent", "pending", "receiver", "scope", "start", "yields")
 
-    def __init__(self, module: ModuleObj, scope: Any, parent: Frame | None = None, function: Function | None = None) -> None:
+    def __init__(
+        self, module: ModuleObj, scope: Any, parent: Frame | None = None, function: Function | None = None
+    ) -> None:
         super().__init__()
         self.module = module
         self.scope = scope
@@ -263,7 +265,7 @@ class Mode:
         self.inference = inference
 
 
-class Raised(Exception):
+class Raised(Exception):  # noqa: N818 - it is the program's exception, not ours
     """The program certainly raises here; `value` is the exception object, `reason` a text for people."""
 
     def __init__(self, reason: str, value: Val = None, kind: str = "") -> None:

@@ -28,7 +28,10 @@ def names_a_loss(qualname: str) -> bool:
     """Whether a function's qualified name says that it computes a loss to be differentiated."""
     *owners, name = qualname.split(".")
     lowered = name.lower()
-    if any(word in lowered for word in ("val", "eval", "test", "metric", "log", "plot", "print", "load", "get_loss_fn", "build", "make")):
+    if any(
+        word in lowered
+        for word in ("val", "eval", "test", "metric", "log", "plot", "print", "load", "get_loss_fn", "build", "make")
+    ):
         return False
     if name in ("forward", "__call__"):
         return bool(owners) and "loss" in owners[-1].lower()

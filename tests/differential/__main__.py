@@ -58,13 +58,19 @@ def main(seed: int, count: int, show: int) -> None:
     alarms = [c for c in found if c.false_alarm]
     missed = [c for c in found if c.missed]
     click.echo(f"{count} programs, {len(found)} demands, {len(found) - len(severed)} connected, {len(severed)} severed")
-    click.echo(f"false alarms {len(alarms)}; severed found {len(severed) - len(missed)} ({1 - len(missed) / max(1, len(severed)):.1%})")
+    click.echo(
+        f"false alarms {len(alarms)}; severed found {len(severed) - len(missed)} ({1 - len(missed) / max(1, len(severed)):.1%})"
+    )
     tally = Counter(kind for c in {c.program.seed: c for c in found}.values() for kind in set(c.program.constructs))
     wrong = Counter(kind for c in alarms + missed for kind in set(c.program.constructs))
     for kind in CONSTRUCTS:
-        click.echo(f"  {kind:18} in {tally[kind]:5} programs ({tally[kind] / count:.0%}), {wrong[kind]:4} disagreements")
+        click.echo(
+            f"  {kind:18} in {tally[kind]:5} programs ({tally[kind] / count:.0%}), {wrong[kind]:4} disagreements"
+        )
     for case in (alarms + missed)[:show]:
-        click.echo(f"\n--- seed {case.program.seed} line {case.line}: autograd {case.truth}, gradlint {case.verdict}\n{case.program.text}")
+        click.echo(
+            f"\n--- seed {case.program.seed} line {case.line}: autograd {case.truth}, gradlint {case.verdict}\n{case.program.text}"
+        )
 
 
 if __name__ == "__main__":

@@ -102,7 +102,11 @@ def _branch(w: Writer, name: str) -> str:
 
 def _loop(w: Writer, name: str) -> str:
     made = w.fresh("v")
-    w.lines += [f"{made} = {name}", f"for step in range({w.random.randint(1, 20)}):", f"    {made} = {operation(w, made, 0.06)}"]
+    w.lines += [
+        f"{made} = {name}",
+        f"for step in range({w.random.randint(1, 20)}):",
+        f"    {made} = {operation(w, made, 0.06)}",
+    ]
     return made
 
 
@@ -152,19 +156,32 @@ def _container(w: Writer, name: str) -> str:
             w.lines += [f"{made}_all = [{operation(w, name)}]", f"{made}_all.append({name} * 0.5)",
                         f"{made} = {made}_all[{w.random.randint(0, 1)}]"]  # fmt: skip
         case 1:
-            w.lines += [f"{made}_all = {{'a': {operation(w, name)}, 'b': {name}}}", f"{made} = {made}_all['{w.pick(['a', 'b'])}']"]
+            w.lines += [
+                f"{made}_all = {{'a': {operation(w, name)}, 'b': {name}}}",
+                f"{made} = {made}_all['{w.pick(['a', 'b'])}']",
+            ]
         case 2:
-            w.lines += [f"{made}_p, {made}_q = {name}, {operation(w, name)}", f"{made} = {made}_q + {made}_p * {w.pick(['0.0', '1.0'])}"]
+            w.lines += [
+                f"{made}_p, {made}_q = {name}, {operation(w, name)}",
+                f"{made} = {made}_q + {made}_p * {w.pick(['0.0', '1.0'])}",
+            ]
             w.lines[-1] = f"{made} = {made}_{w.pick(['p', 'q'])}"
         case _:
-            w.lines += [f"{made}_all = [t * k for k, t in enumerate([{operation(w, name)}, {name}], 1)]", f"{made} = sum({made}_all)"]
+            w.lines += [
+                f"{made}_all = [t * k for k, t in enumerate([{operation(w, name)}, {name}], 1)]",
+                f"{made} = sum({made}_all)",
+            ]
     return made
 
 
 def _numpy(w: Writer, name: str) -> str:
     made = w.fresh("v")
-    array = w.pick([f"{name}.detach().numpy()", f"{name}.detach().cpu().numpy().copy()", f"np.asarray({name}.detach())"])
-    w.lines += [f"{made}_array = {w.pick(['np.clip({0}, -1.0, 1.0)', '{0} * 2.0', 'np.sqrt(np.abs({0}))']).format(array)}"]
+    array = w.pick(
+        [f"{name}.detach().numpy()", f"{name}.detach().cpu().numpy().copy()", f"np.asarray({name}.detach())"]
+    )
+    w.lines += [
+        f"{made}_array = {w.pick(['np.clip({0}, -1.0, 1.0)', '{0} * 2.0', 'np.sqrt(np.abs({0}))']).format(array)}"
+    ]
     back = f"torch.from_numpy({made}_array)"
     w.lines.append(f"{made} = {back}" if w.chance(0.35) else f"{made} = {name} * {back}")
     return made
@@ -172,8 +189,14 @@ def _numpy(w: Writer, name: str) -> str:
 
 def _number(w: Writer, name: str) -> str:
     made = w.fresh("v")
-    w.lines.append(f"{made}_scale = {w.pick(['float({0}.sum().detach())', '{0}.mean().item()', '{0}.max().item()']).format(name)}")
-    w.lines.append(f"{made} = {name} * {made}_scale" if w.chance(0.7) else f"{made} = torch.ones(3, 3, dtype=torch.float64) * {made}_scale")
+    w.lines.append(
+        f"{made}_scale = {w.pick(['float({0}.sum().detach())', '{0}.mean().item()', '{0}.max().item()']).format(name)}"
+    )
+    w.lines.append(
+        f"{made} = {name} * {made}_scale"
+        if w.chance(0.7)
+        else f"{made} = torch.ones(3, 3, dtype=torch.float64) * {made}_scale"
+    )
     return made
 
 
@@ -181,7 +204,11 @@ def _mode(w: Writer, name: str) -> str:
     made = w.fresh("v")
     kind = w.random.randrange(4)
     if kind == 0:
-        w.lines += ["with torch.no_grad():", f"    {made}_stat = {name}.mean()", f"{made} = {operation(w, name)} - {made}_stat"]
+        w.lines += [
+            "with torch.no_grad():",
+            f"    {made}_stat = {name}.mean()",
+            f"{made} = {operation(w, name)} - {made}_stat",
+        ]
     elif kind == 1:
         w.lines += ["with torch.no_grad():", f"    {made} = {w.pick(LIVE).format(name)}"]
     elif kind == 2:
@@ -190,7 +217,10 @@ def _mode(w: Writer, name: str) -> str:
                           f"    return {operation(w, 'a')}", ""]  # fmt: skip
         w.lines.append(f"{made} = {function}({name})")
     else:
-        w.lines += [f"with torch.set_grad_enabled({w.pick(['True', 'True', 'False'])}):", f"    {made} = {operation(w, name)}"]
+        w.lines += [
+            f"with torch.set_grad_enabled({w.pick(['True', 'True', 'False'])}):",
+            f"    {made} = {operation(w, name)}",
+        ]
     return made
 
 
@@ -221,7 +251,15 @@ CONSTRUCTS: dict[str, Callable[[Writer, str], str]] = {
     "module": _module, "hook": _hook, "container": _container, "numpy": _numpy, "number": _number, "mode": _mode,
     "in-place": _in_place, "view": _view, "straight-through": _through,
 }  # fmt: skip
-_HEADER = ["import numpy as np", "import torch", "import torch.nn as nn", "import torch.nn.functional as F", "", "torch.manual_seed(0)", ""]
+_HEADER = [
+    "import numpy as np",
+    "import torch",
+    "import torch.nn as nn",
+    "import torch.nn.functional as F",
+    "",
+    "torch.manual_seed(0)",
+    "",
+]
 
 
 def program(seed: int) -> Program:

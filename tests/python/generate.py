@@ -39,7 +39,12 @@ class _Writer:
 def _assign(w: _Writer, depth: int, names: list[str]) -> None:
     name = w.random.choice(names) if names and w.random.random() < 0.5 else w.fresh("v")
     value = w.number(names)
-    w.emit(depth, f"{name} = {value} if {w.condition(names)} else {w.number(names)}" if w.random.random() < 0.3 else f"{name} = {value}")
+    w.emit(
+        depth,
+        f"{name} = {value} if {w.condition(names)} else {w.number(names)}"
+        if w.random.random() < 0.3
+        else f"{name} = {value}",
+    )
     if name not in names:
         names.append(name)
 
@@ -72,7 +77,10 @@ def _container(w: _Writer, depth: int, names: list[str]) -> None:
     w.emit(depth, f"{name} = [{w.number(names)}, {w.number(names)}]")
     w.emit(depth, f"{name}.append({w.number(names)})")
     total = w.fresh("v")
-    w.emit(depth, f"{total} = sum(x * {w.random.randint(1, 3)} for x in {name} if x != {w.random.randint(0, 3)}) + {name}[-1]")
+    w.emit(
+        depth,
+        f"{total} = sum(x * {w.random.randint(1, 3)} for x in {name} if x != {w.random.randint(0, 3)}) + {name}[-1]",
+    )
     names.append(total)
 
 
@@ -156,7 +164,7 @@ def _runs(text: str) -> bool:
     """Whether CPython runs it with small numbers (a name bound only in a branch not taken would not)."""
     scope: dict[str, object] = {}
     try:
-        exec(compile(text, "generated", "exec"), scope)  # noqa: S102 - text made just above
+        exec(compile(text, "generated", "exec"), scope)
     except Exception:
         return False
     return all(not isinstance(v, int) or abs(v) < 10**12 for v in scope.values())

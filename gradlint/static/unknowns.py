@@ -1,0 +1,184 @@
+"""Unknown values that the program uses as tensors: from then on they are tensors that may require grad."""
+
+from __future__ import annotations
+
+from gradlint.static import functions, tensors
+from gradlint.static.arguments import Args
+from gradlint.static.machine import Machine
+from gradlint.static.store import MISSING
+from gradlint.static.values import NODE, ListObj, Scalar, Tensor, Unknown, Val
+from gradlint.tape import Flow, Kind, Span
+
+#: methods that other objects have too: on an unknown receiver they prove nothing
+_AMBIGUOUS = frozenset(
+    [
+        "copy",
+        "data",
+        "values",
+        "keys",
+        "items",
+        "get",
+        "pop",
+        "append",
+        "update",
+        "index",
+        "count",
+        "format",
+        "split",
+        "type",
+        "to",
+        "eval",
+        "train",
+        "size",
+        "add",
+        "sub",
+        "remove",
+        "sum",
+        "mean",
+        "max",
+        "min",
+        "float",
+        "double",
+        "half",
+        "cuda",
+        "cpu",
+        "int",
+        "bool",
+        "long",
+        "apply_",
+        "map_",
+        "fill_",
+        "new",
+        "all",
+        "any",
+        "sort",
+        "sqrt",
+        "exp",
+        "log",
+        "abs",
+        "round",
+        "clip",
+        "dot",
+        "prod",
+        "std",
+        "var",
+        "repeat",
+        "expand",
+        "take",
+        "put",
+        "where",
+        "select",
+        "sample",
+        "forward",
+        "step",
+        "zero_grad",
+        "parameters",
+        "children",
+        "modules",
+        "name",
+        "share_memory_",
+        "bfloat16",
+        "requires_grad_",
+        "is_floating_point",
+        "numpy",
+        "tolist",
+        "item",
+        "log_prob",
+        "entropy",
+        "rsample",
+        "backward",
+        "set",
+        "diff",
+        "cross",
+        "T",
+        "shape",
+        "clone",
+        "squeeze",
+        "copy_",
+        "reshape",
+        "transpose",
+        "flatten",
+        "astype",
+        "view",
+    ]
+)
+_EXPORTS = frozenset(["item", "tolist", "numpy", "argmax", "argmin", "detach", "requires_grad_", "backward"])
+
+
+def promote(m: Machine, value: Unknown) -> Tensor:
+    """The program uses an unknown value as a tensor: from now on it is one, which may require grad."""
+    found = value.cells.get("$tensor", MISSING)
+    if found is not MISSING:
+        return found  # type: ignore[no-any-return]
+    before = value.cells.get(NODE, MISSING)
+    origin = [] if before is MISSING else [before]
+    if before is MISSING and value.origin is not None:
+        origin = m.nodes(value.origin, depth=1)
+    node = m.tape.leaf(Kind.TENSOR, m.here(), value.label, "maybe")
+    for source in origin:
+        m.tape.edge(source, node, m.here(), value.label, Flow.UNKNOWN)
+    made = Tensor(node)
+    value.cells["$tensor"] = made  # not logged: once a tensor, always a tensor
+    value.cells[NODE] = node
+    return made
+
+
+def promoted(value: Val) -> Val:
+    """The tensor an unknown turned out to be, else the value itself."""
+    return value.cells.get("$tensor", value) if isinstance(value, Unknown) else value
+
+
+def read_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
+    """An attribute of an unknown value that may be a tensor."""
+    tensor = value.cells.get("$tensor", MISSING)
+    if tensor is not MISSING:
+        return tensors.read(m, tensor, name, span)
+    if name in ("shape", "ndim", "dtype", "device", "requires_grad", "is_cuda"):
+        return ListObj([Scalar()], "list", True) if name == "shape" else Scalar()
+    return NotImplemented
+
+
+def write_unknown(m: Machine, value: Unknown, name: str, given: Val, span: Span) -> bool:
+    """`unknown.requires_grad = True` tells that it is a tensor; returns whether the write was dealt with."""
+    if name == "requires_grad" and value.origin is None and given is True:
+        functions.set_requires_grad(m, promote(m, value), given, span)
+        return True
+    tensor = value.cells.get("$tensor", MISSING)
+    if tensor is not MISSING and name in ("grad", "data", "requires_grad"):
+        tensors.write(m, tensor, name, given, span)
+        return True
+    return name == "requires_grad"
+
+
+def method_of_unknown(m: Machine, callee: Unknown, args: Args) -> Val:
+    """A call of `unknown.name(...)`: a method that only tensors have tells that it is one."""
+    receiver, name = callee.origin, callee.name
+    if not isinstance(receiver, Unknown) or not name:
+        return NotImplemented
+    if name in ("to", "cuda", "cpu", "eval", "train", "float", "double", "half"):
+        return receiver
+    special = functions.UNKNOWN_METHODS.get(name)
+    if special is not None:
+        return special(m, receiver, args)
+    known = m.catalog.row(f"{tensors.TENSOR}.{name}") is not None
+    if name in _EXPORTS or (known and name not in _AMBIGUOUS):
+        return tensors.method(m, promote(m, receiver), name, args)
+    return NotImplemented
+
+
+def item_of_unknown(m: Machine, value: Unknown, index: Val, span: Span) -> Val:
+    """`unknown[index]`."""
+    tensor = value.cells.get("$tensor", MISSING)
+    if tensor is not MISSING:
+        return tensors.element(m, tensor, index, span)
+    made = Unknown(m.text(span), value)
+    nodes = m.nodes(index, 2)
+    if nodes:
+        made.cells[NODE] = m.tape.unknown(span, made.label, m.nodes(value, 1))
+    return made
+
+
+def element_of_unknown(m: Machine, value: Unknown, span: Span) -> Val:
+    """One element of an unknown iterable."""
+    tensor = value.cells.get("$tensor", MISSING)
+    return tensors.element(m, tensor, None, span) if tensor is not MISSING else Unknown(m.text(span), value)
