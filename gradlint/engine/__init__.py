@@ -1,0 +1,1 @@
+from gradlint.engine.judge import Verdict, judge, merge

@@ -1,0 +1,92 @@
+"""Who may import whom (DESIGN, section 3), and what a static run must not load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gradlint
+
+PACKAGE = Path(gradlint.__file__).parent
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_rules" not in path.parts)
+#: part -> the parts of gradlint that it may know; parts that are not listed may know all
+ALLOWED = {
+    "tape": set(),
+    "finding": {"tape"},
+    "engine": {"tape", "finding", "catalog"},
+    "catalog": {"finding"},
+    "static": {"tape", "catalog", "finding"},
+    "runtime": {"tape", "catalog", "finding"},
+    "discovery": {"finding"},
+    "config": {"discovery", "finding"},
+    "suppress": {"finding"},
+    "fingerprint": {"discovery", "finding"},
+    "symptoms": {"catalog", "discovery"},
+    "report": {"tape", "finding"},
+}
+HEAVY = ("libcst", "torch", "numpy", "rich")
+
+
+def part(path: Path) -> str:
+    """The part that a file belongs to: its folder, else itself."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The absolute names that a file imports, in functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_parts_know_only_their_own(path: Path) -> None:
+    own = part(path)
+    known = {name.split(".")[1] for name in imported(path) if name.startswith("gradlint.")} - {own, "__version__"}
+    assert known <= ALLOWED.get(own, known)
+
+
+def test_nothing_static_knows_torch_and_only_the_lowering_knows_libcst() -> None:
+    loads = {path: {name.split(".")[0] for name in imported(path)} for path in FILES}
+    assert [p for p, names in loads.items() if part(p) != "runtime" and names & {"torch", "numpy"}] == []
+    lowering = [p.relative_to(PACKAGE).as_posix() for p, names in loads.items() if "libcst" in names]
+    assert all(p.startswith("static/lower") for p in lowering), lowering
+
+
+def loaded(code: str, *args: str) -> set[str]:
+    """The heavy modules that a fresh interpreter has loaded after some code."""
+    tail = f"\nimport sys; print('\\n' + ' '.join(m for m in {HEAVY!r} if m in sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code + tail, *args], capture_output=True, text=True, check=True)
+    return set(out.stdout.splitlines()[-1].split())
+
+
+RUN = """
+import sys
+from gradlint.cli import main
+status = main(sys.argv[1:], standalone_mode=False)
+assert not status, status
+"""
+
+
+def test_importing_gradlint_loads_nothing_heavy() -> None:
+    assert loaded("import gradlint") == set()
+
+
+@pytest.mark.parametrize("arg", ["--version", "--help"])
+def test_starting_loads_nothing_heavy(arg: str) -> None:
+    assert loaded(RUN, arg) == set()
+
+
+def test_a_static_run_loads_no_torch(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    text = "import torch\nx = torch.ones(2, requires_grad=True)\nx.detach().sum().backward()\n"
+    program.write_text(text, encoding="utf-8")
+    assert loaded(RUN, str(program), "--exit-zero") == {"libcst"}
