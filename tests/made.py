@@ -8,7 +8,7 @@ from gradlint.finding import FileError, Finding, Position, Range, Role, Site, St
 from gradlint.report import Counts, Demands, Files, Report, Summary
 from gradlint.tape import Span
 
-CAM = '''import torch
+CAM = """import torch
 
 features = {}
 
@@ -21,7 +21,7 @@ def cam(model, image):
     model[0].register_forward_hook(save)
     score = model(image)[0].max()
     return torch.autograd.grad(score, features["conv"])[0]
-'''
+"""
 
 CUT = "output.detach()"
 DEMAND = 'torch.autograd.grad(score, features["conv"])'

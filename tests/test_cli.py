@@ -28,8 +28,8 @@ from tests.made import CAM, CUT, DEMAND, at, detach, site, span
 BROKEN = "def f(:\n"
 
 
-def invoke(*args: str, input: str | bytes | None = None) -> click.testing.Result:
-    return click.testing.CliRunner().invoke(main, args, input=input, catch_exceptions=False)
+def invoke(*args: str, given: str | bytes | None = None) -> click.testing.Result:
+    return click.testing.CliRunner().invoke(main, args, input=given, catch_exceptions=False)
 
 
 def analysed(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None]) -> Result:
@@ -79,9 +79,7 @@ def test_a_path_is_checked_with_and_without_the_word() -> None:
     assert bare.exit_code == spelled.exit_code == 1
     assert bare.stdout == spelled.stdout
     assert bare.stdout.startswith("error[detach]: score cannot reach features['conv']")
-    assert bare.stdout.endswith(
-        "1 error. 1 demand: 0 connected, 1 severed, 0 undecided. 1 file, 1 analysed.\n"
-    )
+    assert bare.stdout.endswith("1 error. 1 demand: 0 connected, 1 severed, 0 undecided. 1 file, 1 analysed.\n")
 
 
 @pytest.mark.usefixtures("folder")
@@ -175,15 +173,15 @@ def test_notebooks_are_refused(folder: Path) -> None:
 
 def test_standard_input(folder: Path) -> None:
     (folder / "gradlint.toml").write_text("per-file-ignores = { 'old/*' = ['detach'] }\n", encoding="utf-8")
-    assert "--> <stdin>:7:24" in invoke("-", input=CAM).stdout
-    result = invoke("-", "--stdin-filename", "src/new.py", input=CAM)
+    assert "--> <stdin>:7:24" in invoke("-", given=CAM).stdout
+    result = invoke("-", "--stdin-filename", "src/new.py", given=CAM)
     assert (result.exit_code, "--> src/new.py:7:24" in result.stdout) == (1, True)
-    assert invoke("--stdin-filename", "old/new.py", input=CAM).exit_code == 0
-    assert invoke("-", input=b"s = '\xff'").exit_code == 2
+    assert invoke("--stdin-filename", "old/new.py", given=CAM).exit_code == 0
+    assert invoke("-", given=b"s = '\xff'").exit_code == 2
 
 
 def test_standard_input_stands_for_the_file_on_disk(folder: Path) -> None:
-    result = invoke("-", "cam.py", "--stdin-filename", "cam.py", input=CAM.replace(".detach()", ""))
+    result = invoke("-", "cam.py", "--stdin-filename", "cam.py", given=CAM.replace(".detach()", ""))
     assert result.exit_code == 0
     assert "1 file, 1 analysed." in result.stdout
 

@@ -37,9 +37,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_sdist_holds_the_rules_once(built: Path) -> None:
     with tarfile.open(next(built.glob("torch_gradlint-*.tar.gz"))) as archive:
         names = [name.split("/", 1)[1] for name in archive.getnames() if "/" in name]
-    assert {name.removeprefix("rules/") for name in names if name.startswith("rules/") and name.endswith(".md")} == PAGES
+    assert {
+        name.removeprefix("rules/") for name in names if name.startswith("rules/") and name.endswith(".md")
+    } == PAGES
     assert [name for name in names if "_rules" in name] == []
-    assert {"README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "gradlint/report/report.schema.json"} <= set(names)
+    assert {"README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "gradlint/report/report.schema.json"} <= set(
+        names
+    )
 
 
 def test_the_wheel_holds_the_rules_and_no_tests(built: Path) -> None:
@@ -52,7 +56,7 @@ def test_the_wheel_holds_the_rules_and_no_tests(built: Path) -> None:
     assert {"gradlint/report/report.schema.json", "gradlint/py.typed"} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"gradlint"}
     assert metadata["Name"] == "torch-gradlint"
-    required = [line for line in metadata.get_all("Requires-Dist") if "extra" not in line]
+    required = [line for line in metadata.get_all("Requires-Dist", []) if "extra" not in line]
     assert [line for line in required if line.startswith(("torch", "numpy"))] == []
 
 
@@ -65,7 +69,9 @@ def test_the_wheel_works_in_a_clean_environment(built: Path, tmp_path: Path) -> 
     # the dependencies come from here; a .pth file does not bring in this environment's own editable gradlint
     own = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
     (own / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
-    where = run(python, "-c", "import gradlint, gradlint.catalog as c; print(gradlint.__file__, c.data_folder())", cwd=tmp_path)
+    where = run(
+        python, "-c", "import gradlint, gradlint.catalog as c; print(gradlint.__file__, c.data_folder())", cwd=tmp_path
+    )
     assert all(Path(word).is_relative_to(home) for word in where.split())
     program = tmp_path / "train.py"
     program.write_text("import torch\nx = torch.ones(2)\nx.sum().backward()\n", encoding="utf-8")

@@ -119,6 +119,8 @@ def _ways(graph: Graph, root: int, demand: Demand) -> Iterator[str]:
 
     towards = graph.towards(root)
     starts = [t for t in demand.targets if t in towards]
+    strangers = [graph.values[t] for t in demand.targets if t not in towards]
+    yield from (f"    not computed from {value.label} ({_at(value.span)})" for value in strangers)
     if not demand.targets:
         live = [n for n in sorted(towards) if towards[n] > CUTS and is_source(graph.values[n])]
         starts = sorted(live, key=lambda n: -towards[n])[:_MOST_SOURCES]

@@ -1,0 +1,176 @@
+"""`explain` and `why`: what they answer on a real analysis of small programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click.testing
+import pytest
+
+from gradlint.catalog import Catalog
+from gradlint.cli import main
+from gradlint.symptoms import frames, messages, symptom
+
+ATTACK = """\
+import torch
+from torch import nn
+
+model = nn.Linear(4, 2)
+image = torch.rand(1, 4, requires_grad=True)
+
+
+def loss_of(image):
+    return model(image.detach()).sum()
+
+
+loss = loss_of(image)
+(gradient,) = torch.autograd.grad(loss, image)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "attack.py").write_text(ATTACK, encoding="utf-8")
+    (tmp_path / "right.py").write_text(ATTACK.replace(".detach()", ""), encoding="utf-8")
+    (tmp_path / "plain.py").write_text("print('nothing')\n", encoding="utf-8")
+    return tmp_path
+
+
+def invoke(*args: str, given: str = "") -> click.testing.Result:
+    return click.testing.CliRunner().invoke(main, args, input=given, catch_exceptions=False)
+
+
+def test_explain_a_severed_demand() -> None:
+    text = invoke("explain", "attack.py:13").stdout
+    assert text.startswith("attack.py:13:15: torch.autograd.grad(loss, image)\n")
+    assert "(autograd.grad) in a whole run: severed" in text
+    assert "\nerror[detach]: " in text
+    assert (
+        "  9 |     return model(image.detach()).sum()" in text or " 9 |     return model(image.detach()).sum()" in text
+    )
+
+
+def test_explain_a_connected_demand() -> None:
+    text = invoke("explain", "right.py:13").stdout
+    assert "in a whole run: connected" in text
+    assert "asks for the gradient of: torch.rand(1, 4, requires_grad=True) (right.py:5:9), tensor, leaf" in text
+    assert "carries" in text
+    assert "error[" not in text
+
+
+def test_explain_a_tensor() -> None:
+    text = invoke("explain", "attack.py:5").stdout
+    assert "tensor: torch.rand(1, 4, requires_grad=True) (attack.py:5:9), tensor, leaf, requires grad: yes" in text
+    assert "asked for at attack.py:13:15: torch.autograd.grad(loss, image)" in text
+
+
+def test_explain_where_there_is_nothing() -> None:
+    text = invoke("explain", "attack.py:2").stdout
+    assert text.startswith("gradlint knows of no demand and no tensor at attack.py:2.\n")
+    assert "attack.py:13:15" in text
+    assert "nothing in it asks for a gradient" in invoke("explain", "plain.py:1").stdout
+
+
+@pytest.mark.parametrize("place", ["attack.py", "attack.py:x", "nowhere.py:3"])
+def test_explain_refuses_what_is_no_place(place: str) -> None:
+    assert invoke("explain", place).exit_code == 2
+
+
+TRACEBACK = """\
+Traceback (most recent call last):
+  File "attack.py", line 13, in <module>
+    (gradient,) = torch.autograd.grad(loss, image)
+  File "/opt/lib/python3.11/site-packages/torch/autograd/__init__.py", line 503, in grad
+    result = _engine_run_backward(
+RuntimeError: One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True
+"""
+
+
+def test_why_answers_a_traceback_with_the_suspects_on_its_lines() -> None:
+    text = invoke("why", given=TRACEBACK).stdout
+    assert "  means: torch.autograd.grad() was asked for the gradient of a tensor that the result was not" in text
+    assert "Suspects on the lines of the traceback (1):\n\nerror[detach]: " in text
+
+
+def test_why_answers_a_bare_message_with_its_meaning_and_the_suspects_in_the_paths() -> None:
+    message = "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn"
+    alone = invoke("why", given=message)
+    assert alone.exit_code == 0
+    assert "means: backward() was called on a tensor that has no graph" in alone.stdout
+    assert "gradlint why PATH..." in alone.stdout
+    assert "Suspects (1):\n\nerror[detach]: " in invoke("why", ".", given=message).stdout
+    assert "gradlint finds no suspect in these files." in invoke("why", "right.py", given=message).stdout
+
+
+def test_why_needs_something_it_knows() -> None:
+    result = invoke("why", given="KeyError: 'x'\n")
+    assert result.exit_code == 2
+    assert "neither a message of PyTorch that gradlint knows nor a traceback" in result.stderr
+    assert "gradlint does not know this message." in invoke("why", "attack.py", given="KeyError: 'x'\n").stdout
+
+
+#: a message as PyTorch prints or printed it, and the first rule that comes to mind
+MESSAGES = [
+    ("RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn", "grad-disabled"),
+    ("RuntimeError: element 0 of variables does not require grad and does not have a grad_fn", "grad-disabled"),
+    ("RuntimeError: One of the differentiated Tensors appears to not have been used in the graph.", "off-path-target"),
+    ("RuntimeError: The differentiated Tensor at index 0 appears to not have been used in the graph.", "off-path-target"),
+    ("RuntimeError: One of the differentiated Variables appears to not have been used in the graph", "off-path-target"),
+    ("RuntimeError: One of the differentiated Tensors does not require grad", "detach"),
+    ("AttributeError: 'NoneType' object has no attribute 'data'", "non-leaf-grad"),
+    ("TypeError: 'NoneType' object is not subscriptable", "non-leaf-grad"),
+    ("RuntimeError: Trying to backward through the graph a second time (or directly access saved tensors)", "freed-graph"),
+    ("RuntimeError: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy()", "numpy-round-trip"),
+    ("RuntimeError: Can't call numpy() on Variable that requires grad. Use var.detach().numpy()", "numpy-round-trip"),
+    ("RuntimeError: can't retain_grad on Tensor that has requires_grad=False", "grad-disabled"),
+    ("RuntimeError: cannot register a hook on a tensor that doesn't require gradient", "grad-disabled"),
+    ("RuntimeError: you can only change requires_grad flags of leaf variables.", "hidden-cut"),
+    ("ValueError: can't optimize a non-leaf Tensor", "non-leaf-grad"),
+    ("RuntimeError: derivative for aten::histc is not implemented", "non-differentiable"),
+    ("RuntimeError: the derivative for 'argmax' is not implemented.", "non-differentiable"),
+    ("RuntimeError: one of the variables needed for gradient computation has been modified by an inplace operation: [x]", "overwritten-capture"),
+    ("RuntimeError: Output 0 of BackwardHookFunctionBackward is a view and is being modified inplace.", "overwritten-capture"),
+    ("x.py:3: UserWarning: The .grad attribute of a Tensor that is not a leaf Tensor is being accessed.", "non-leaf-grad"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "rule"), MESSAGES, ids=[line[:60] for line, _ in MESSAGES])
+def test_messages_old_and_new(line: str, rule: str) -> None:
+    found = symptom(f"Traceback (most recent call last):\n  File 'x'\n{line}\n")
+    assert found is not None
+    assert found.message.rules[0] == rule
+    assert found.line == line
+
+
+def test_every_message_is_tried_and_names_rules_that_exist() -> None:
+    tried = {found.message for line, _ in MESSAGES if (found := symptom(line))}
+    assert tried == set(messages())
+    assert {rule for message in messages() for rule in message.rules} <= set(Catalog.load().rules)
+
+
+def test_the_last_message_counts() -> None:
+    text = f"{MESSAGES[0][0]}\nDuring handling of the above exception, another exception occurred:\n{MESSAGES[5][0]}"
+    found = symptom(text)
+    assert found is not None
+    assert found.line == MESSAGES[5][0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '  File "attack.py", line 12, in <module>\n    x\n  File "right.py", line 3, in f\n',
+        "attack.py:12: in <module>\n    x\nright.py:3: RuntimeError\n",
+        "File attack.py:12, in f(x)\n     11 a\nFile right.py:3\n      2 b\n",
+    ],
+    ids=["python", "pytest", "ipython"],
+)
+def test_frames_of_several_tools_innermost_first(text: str, folder: Path) -> None:
+    assert frames(text) == [(folder / "right.py", 3), (folder / "attack.py", 12)]
+
+
+def test_frames_of_libraries_are_left_out(tmp_path: Path) -> None:
+    library = tmp_path / "site-packages" / "lib.py"
+    library.parent.mkdir()
+    library.write_text("", encoding="utf-8")
+    assert frames(f'  File "{library}", line 1, in f\n  File "<stdin>", line 1\n  File "gone.py", line 2\n') == []
