@@ -203,19 +203,23 @@ def _sources(
     found: Found, texts: Texts, stdin: tuple[str, bytes] | None
 ) -> tuple[list[Source], frozenset[str], list[FileError]]:
     """What has to be analysed, the names of what need not be, and what cannot be."""
-    from gradlint.static import Source, relevant
+    from gradlint.static import Source, hot
 
     piped = discovery.absolute(stdin[0]) if stdin else None
     sources: list[Source] = []
     gated: set[str] = set()
     errors: list[FileError] = []
+    read: list[tuple[File, str]] = []
     for file in found.files:
         text = discovery.decode(stdin[1], file.file) if stdin and file.path == piped else _text(file)
         if isinstance(text, FileError):
             errors.append(text)
-            continue
+        else:
+            read.append((file, text))
+    matters = hot({file.path: text for file, text in read})
+    for file, text in read:
         texts.put(file.file, text)
-        if relevant(text) or (_worth_parsing(file, text) and not _parses(text)):
+        if file.path in matters or (_worth_parsing(file, text) and not _parses(text)):
             sources.append(Source(file.file, file.path, text, named=True))
         else:
             gated.add(file.file)

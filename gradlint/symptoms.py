@@ -25,7 +25,7 @@ _FOREIGN = ("site-packages", "dist-packages")
 _FRAMES = (
     re.compile(r'^\s*File "(?P<file>[^"<>]+)", line (?P<line>\d+)', re.MULTILINE),
     re.compile(r"^(?P<file>[^\s:<>][^:\n<>]*\.py):(?P<line>\d+):", re.MULTILINE),  # as pytest prints them
-    re.compile(r"^(?:File )?(?P<file>[^\s:<>][^:\n<>]*\.py):(?P<line>\d+), in ", re.MULTILINE),  # as IPython does
+    re.compile(r"^File (?P<file>[^\s:<>][^:\n<>]*\.py):(?P<line>\d+)\b", re.MULTILINE),  # as IPython does
 )
 
 
@@ -67,7 +67,7 @@ def symptom(text: str) -> Symptom | None:
 def frames(text: str) -> list[tuple[Path, int]]:
     """The user's own files and lines in a traceback, the innermost first."""
     matches = sorted((m for pattern in _FRAMES for m in pattern.finditer(text)), key=lambda m: -m.start())
-    places = ((absolute(m["file"]), int(m["line"])) for m in matches)
+    places = ((absolute(Path(m["file"]).expanduser()), int(m["line"])) for m in matches)
     return list(dict.fromkeys((path, line) for path, line in places if _own(path)))
 
 

@@ -59,8 +59,12 @@ class Value(msgspec.Struct, frozen=True):
     joined: bool = False  #: may be one of several values (two branches met): no must-claims through it
     frozen_at: Span | None = None  #: where requires_grad was switched off, if it was
     gradient: bool = False  #: came from `.grad`, `autograd.grad` or a backward hook
-    remade: bool = False  #: a leaf made again from an existing value (`requires_grad_()` on a dead value, `nn.Parameter(f(x))`)
-    wanted: bool = False  #: a remade leaf that somebody wants: a target, `.grad` read, given to an optimizer, stored as a target
+    remade: bool = (
+        False  #: a leaf made again from an existing value (`requires_grad_()` on a dead value, `nn.Parameter(f(x))`)
+    )
+    wanted: bool = (
+        False  #: a remade leaf that somebody wants: a target, `.grad` read, given to an optimizer, stored as a target
+    )
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -80,7 +84,9 @@ class Edge(msgspec.Struct, frozen=True):
     at: Span | None = None
     term: bool = False  #: dst is a sum in which src is a summand (+, -, unary -, scaled by a number, sum([...]))
     product: bool = False  #: dst is a product in which src is a factor
-    foreign: bool = False  #: a value-changing operation outside torch (np.clip, array * 2), not a mere export or reshape
+    foreign: bool = (
+        False  #: a value-changing operation outside torch (np.clip, array * 2), not a mere export or reshape
+    )
     select: bool = False  #: src only chose the positions that were read: index, mask, condition of where
 
 

@@ -1,13 +1,17 @@
 """fallback judge (to be replaced)"""
 from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Literal
+
 import msgspec
+
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, Rules, cuts, doubtful, finding
-from gradlint.engine.graph import CARRIES, CUTS, NOTHING, UNKNOWN, ZEROES, Graph, is_source
-from gradlint.finding import Finding, Place, Range, Site, sort_key
-from gradlint.tape import Demand, Flow, Kind, Tape
+from gradlint.engine.graph import CUTS, NOTHING, UNKNOWN, ZEROES, Graph
+from gradlint.finding import Finding, Place, Site, sort_key
+from gradlint.tape import Demand, Flow, Tape
+
 
 class Verdict(msgspec.Struct, frozen=True):
     demand: Demand

@@ -13,13 +13,13 @@ from gradlint.finding import FileError
 from gradlint.static.entries import Runs
 from gradlint.static.imports import Project, Source
 from gradlint.static.sites import demand_sites, functions_of
-from gradlint.static.words import relevant
+from gradlint.static.words import hot, relevant
 from gradlint.tape import Span, Tape
 
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
 
-__all__ = ["Result", "Source", "analyse", "relevant"]
+__all__ = ["Result", "Source", "analyse", "hot", "relevant"]
 
 
 class Result(msgspec.Struct, frozen=True):

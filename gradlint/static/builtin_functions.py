@@ -6,6 +6,7 @@ To add one: a function `(m, args) -> value` in `FUNCTIONS` under its qualified n
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from gradlint.static import attributes, builtin, calls, classes, containers, tensors
@@ -375,6 +376,42 @@ def _repeat_forever(m: Machine, args: Args) -> Val:
     return ListObj(known, "list", True)
 
 
+def _combine(name: str) -> Callable[[Machine, Args], Val]:
+    """`itertools.combinations`, `permutations`, `product` of short known sequences; else two rows that stand for any."""
+
+    def run(m: Machine, args: Args) -> Val:
+        counts = name != "product"
+        parts = [containers.sequence(m, args.frame, a, args.span) for a in args.positional[: 1 if counts else None]]
+        size = args.get(1, "r", 2) if counts else args.keywords.get("repeat", 1)
+        known = [k[:UNROLL] for k, _ in parts]
+        if not isinstance(size, int) or not all(known):
+            return ListObj([Unknown("row", args.get(0))], "list", True)
+        rows = getattr(itertools, name)(*known, size) if counts else itertools.product(*known, repeat=size)
+        short = list(itertools.islice(rows, UNROLL + 1))
+        exact = all(sure for _, sure in parts) and len(short) <= UNROLL
+        return ListObj(short[:UNROLL] or [tuple(k[0] for k in known)], "list", not exact)
+
+    return run
+
+
+def _repeat(m: Machine, args: Args) -> Val:
+    times = args.get(1, "times")
+    return ListObj(
+        [args.get(0)] * (times if isinstance(times, int) and times <= UNROLL else 2), "list", not isinstance(times, int)
+    )
+
+
+def _islice(m: Machine, args: Args) -> Val:
+    known, exact = containers.sequence(m, args.frame, args.get(0), args.span)
+    stop = args.get(1)
+    sure = exact and isinstance(stop, int) and len(args.positional) == 2
+    return ListObj(known[:stop] if sure else known, "list", not sure)
+
+
+def _count(m: Machine, args: Args) -> Val:
+    return ListObj([Scalar(), Scalar()], "list", True)
+
+
 def _first(m: Machine, args: Args) -> Val:
     return args.get(0)
 
@@ -422,7 +459,9 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "builtins.input": _some_scalar, "builtins.callable": _some_scalar, "builtins.globals": _globals,
     "builtins.locals": _globals, "builtins.vars": _globals, "builtins.ord": _some_scalar, "builtins.chr": _some_scalar,
     "functools.partial": _partial, "functools.reduce": _reduce, "itertools.chain": _chain,
-    "itertools.chain.from_iterable": _chain_iterable, "itertools.cycle": _repeat_forever,
+    "itertools.combinations": _combine("combinations"), "itertools.permutations": _combine("permutations"),
+    "itertools.product": _combine("product"), "itertools.islice": _islice, "itertools.count": _count,
+    "itertools.repeat": _repeat, "itertools.chain.from_iterable": _chain_iterable, "itertools.cycle": _repeat_forever,
     "collections.namedtuple": _namedtuple, "collections.deque": _list, "copy.copy": _first, "tqdm.tqdm": _first,
     "tqdm.auto.tqdm": _first, "tqdm.notebook.tqdm": _first, "tqdm.trange": _range, "tqdm.auto.trange": _range,
     "typing.cast": lambda m, args: args.get(1),

@@ -27,7 +27,6 @@ from gradlint.static.values import (
     Instance,
     Lib,
     ListObj,
-    Native,
     Raised,
     Scalar,
     Tensor,
@@ -192,6 +191,18 @@ def _get_sequence(m: Machine, value: Val, index: Val) -> Val:
     if isinstance(value, (str, bytes, range)):
         return Scalar()
     return join_values(m, list(known)) if known else Unknown("element", value)
+
+
+def get_key(m: Machine, value: DictObj, key: Val) -> Val:
+    """`dict[key]` for a dict without a factory."""
+    found = value.cells.get(("k", _hashable(key)), MISSING) if plain(key) else MISSING
+    if found is not MISSING:
+        return found
+    if plain(key) and not is_open(value):
+        raise Raised(f"no key {key!r}", kind="KeyError")
+    return (
+        join_values(m, [v for _, v in dict_items(value)]) if not plain(key) and value.cells else Unknown("item", value)
+    )
 
 
 def _get_key(m: Machine, frame: Frame, value: DictObj, key: Val, span: Span) -> Val:
@@ -400,9 +411,9 @@ def instance_dict(m: Machine, value: Instance) -> DictObj:
     return made
 
 
-def native(receiver: Val, name: str) -> Native:
-    """A bound method of a container."""
-    return Native(receiver, name)
+def copied(value: Val) -> Val:
+    """A list that does not share its content with the original."""
+    return ListObj(content(value), value.kind, is_open(value)) if isinstance(value, ListObj) else value
 
 
 def is_container(value: Val) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlint.static import calls, demands, library
+from gradlint.static import calls, demands, library, methods, modules, settings
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -75,13 +75,13 @@ def _fill(m: Machine, made: Instance, base: str, args: Args) -> None:
     given = args.get(0)
     if base == "torch.nn.Sequential":
         if isinstance(given, DictObj):
-            pairs = [(str(k), v) for k, v in dict_items(given)]
+            pairs = [(_key(k), v) for k, v in dict_items(given)]
         else:
             pairs = [(str(i), v) for i, v in enumerate(args.positional)]
         if args.rest:
             made.cells["$open"] = True
     elif isinstance(given, DictObj):
-        pairs = [(str(k), v) for k, v in dict_items(given)]
+        pairs = [(_key(k), v) for k, v in dict_items(given)]
     elif given is not None:
         from gradlint.static.containers import sequence
 
@@ -95,6 +95,11 @@ def _fill(m: Machine, made: Instance, base: str, args: Args) -> None:
         if isinstance(value, Instance) and "$name" not in value.cells:
             value.cells["$name"] = name
         m.set(made, name, value)
+
+
+def _key(key: Val) -> str:
+    """The name a child gets from a dict's key; one that is not known stands for any."""
+    return key if isinstance(key, str) else "*"
 
 
 def sequential_item(m: Machine, value: Instance, index: Val) -> Val:
@@ -134,19 +139,17 @@ def forward(m: Machine, value: Instance, base: str, args: Args) -> Val:
 
 
 def _run_sequence(m: Machine, value: Instance, args: Args) -> Val:
-    from gradlint.static.modules import children
 
     current = args.get(0)
-    for _, child in list(children(m, value)):
+    for _, child in list(modules.children(m, value)):
         current = calls.call(m, child, Args(args.span, args.frame, [current]))
     return current
 
 
 def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
-    from gradlint.static.modules import named_parameters
 
     row = m.catalog.row(base)
-    weights = [Input(p.cells[NODE]) for _, p in named_parameters(m, value)]
+    weights = [Input(p.cells[NODE]) for _, p in modules.named_parameters(m, value)]
     given = (
         gather(m, row, None, args)
         if row is not None and row.module
@@ -213,14 +216,13 @@ def opaque_child(m: Machine, value: Instance, name: str) -> Instance:
 
 def _run_opaque(m: Machine, value: Instance, args: Args) -> Val:
     """Output carries from the input, the hooked activations and the parameters; assigned known children are run."""
-    from gradlint.static.modules import children
 
     op = f"{_written(value, getattr(value.cls, 'name', 'model'))}(...)"
     given = [Input(n) for v in args.all() for n in nodes_used(m, v)]
     own = value.cells.get(OWN)
     weights = [Input(own.cells[NODE])] if isinstance(own, Tensor) else []
     current = Tensor(compute(m, op, [*given, *weights], args.span))
-    for _, child in list(children(m, value)):
+    for _, child in list(modules.children(m, value)):
         result = calls.call(m, child, Args(args.span, args.frame, [current]))
         inputs = [Input(n) for v in (result, current) for n in m.nodes(v, 2)]
         if not child.opaque:
@@ -309,6 +311,10 @@ def read_library(m: Machine, value: Instance, name: str, span: Span) -> Val:
         return ListObj([group])
     if name == "dataset" and "$dataset" in value.cells:
         return value.cells["$dataset"]
+    if value.cls.name == "argparse.Namespace":
+        return Scalar()
+    if value.cls.name == "argparse.Namespace":
+        return Scalar()
     return Native(value, f"{value.cls.name}.{name}")
 
 
@@ -320,14 +326,16 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
         return None
     if "$params" in value.cells:
         return _optimizer_method(m, value, short, args)
+    if getattr(value.cls, "name", "") == settings.PARSER:
+        return settings.method(m, value, short, args)
     if short == "save_for_backward":
         m.set(value, "saved_tensors", tuple(args.positional))
         return None
-    if "$inner" in value.cells:
-        from gradlint.static.methods import DICT
-
-        run = DICT.get(short)
-        return run(m, value.cells["$inner"], args) if run else Unknown(short, value)
+    if "$inner" in value.cells and short in methods.DICT:
+        return methods.DICT[short](m, value.cells["$inner"], args)
+    if short == "__init__" and "$inner" in value.cells:
+        modules.library_init(m, value, "builtins.dict", args)
+        return None
     if short in ("__init__", "__init_subclass__", "__setattr__", "__post_init__"):
         if short == "__setattr__" and isinstance(args.get(0), str):
             m.set(value, args.get(0), args.get(1))
@@ -348,9 +356,7 @@ def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val
         m.set(m.state, "stepped", tuple({id(e[0]): e for e in (*m.state.cells.get("stepped", ()), entry)}.values()))
         return None
     if name == "add_param_group":
-        from gradlint.static.modules import flatten_parameters
-
-        m.set(value, "$params", (*value.cells["$params"], *flatten_parameters(m, args.get(0))))
+        m.set(value, "$params", (*value.cells["$params"], *modules.flatten_parameters(m, args.get(0))))
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gradlint.static import calls, classes, demands, layers
+from gradlint.static import builtin_functions, calls, classes, containers, demands, layers, methods
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
@@ -37,6 +37,8 @@ _MODULE_BASES = frozenset((
     "lightning.pytorch.LightningModule", "pytorch_lightning.core.LightningModule", "transformers.PreTrainedModel",
     "torch.nn.modules.loss._Loss", "torch.jit.ScriptModule",
 ))  # fmt: skip
+#: built-in classes whose instances of project subclasses hold a dict
+_DICTS = ("builtins.dict", "collections.OrderedDict", "collections.UserDict", "collections.defaultdict")
 _SEQUENCES = ("torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ParameterList")
 _MAPPINGS = ("torch.nn.ModuleDict", "torch.nn.ParameterDict")
 
@@ -70,6 +72,8 @@ def begin(m: Machine, made: Instance) -> None:
     """A new instance: modules start in training mode."""
     if is_module(m, made):
         made.cells["training"] = True if m.whole else Scalar()
+    elif classes.library_base(m, made.cls) in _DICTS:
+        made.cells["$inner"] = DictObj()
 
 
 def library_name(m: Machine, value: Instance) -> str:
@@ -85,13 +89,8 @@ def library_init(m: Machine, made: Instance, base: str, args: Args) -> Val:
     made.args, made.kwargs = tuple(args.positional), dict(args.keywords)
     if is_module_class(m, base):
         layers.build(m, made, base, args)
-    elif base in ("builtins.dict", "collections.OrderedDict"):
-        return _container(made, DictObj(), args)
-    return made
-
-
-def _container(made: Instance, inner: Val, args: Args) -> Val:
-    made.cells["$inner"] = inner
+    elif base in _DICTS:
+        m.set(made, "$inner", builtin_functions.FUNCTIONS["builtins.dict"](m, args))
     return made
 
 
@@ -173,7 +172,7 @@ def read(m: Machine, frame: object, value: Instance, name: str, span: Span) -> V
     if isinstance(value.cls, Lib) and not is_module(m, value):
         return layers.read_library(m, value, name, span)
     if not is_module(m, value):
-        return NotImplemented
+        return Native(value, name) if "$inner" in value.cells and name in methods.DICT else NotImplemented
     if name == "_modules":
         made = DictObj()
         for key, child in children(m, value):
@@ -197,7 +196,7 @@ def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
     if base in _MAPPINGS and isinstance(index, str):
         return value.cells.get(index, Unknown(index, value))
     if "$inner" in value.cells:
-        return value.cells["$inner"].cells.get(("k", index), Unknown("item", value))
+        return containers.get_key(m, value.cells["$inner"], index)
     if "$tensors" in value.cells:
         from gradlint.static.tensors import element
 

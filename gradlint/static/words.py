@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from gradlint.static import program as p
 
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t][^\n]*(?:\([^)]*\))?", re.MULTILINE)
+_WORD = re.compile(r"\w+")
 #: text without which a file holds no demand, no hook and no declared loss
 GATE = (".backward", "autograd", ".grad", "retain_grad", "register_hook", "register_forward", "register_full_backward",
         "register_backward", "loss", "Loss", "torch.func", "checkpoint", "requires_grad", "no_grad", "inference_mode")  # fmt: skip
@@ -16,6 +20,27 @@ _DEMANDS = (".backward", "autograd.grad", ".grad", "retain_grad", "register_hook
 def relevant(text: str) -> bool:
     """Whether a file can matter at all."""
     return any(word in text for word in GATE)
+
+
+def hot(texts: Mapping[Path, str]) -> set[Path]:
+    """The files that can matter: those with a word of the gate, and whoever imports such a file, to any depth.
+
+    A script that only calls `train()` holds no word itself, but it is where the whole run begins.
+    """
+    found = {path for path, text in texts.items() if relevant(text)}
+    imports = {path: _imported(text) for path, text in texts.items() if path not in found}
+    grown = True
+    while grown:
+        names = {part for path in found for part in (path.stem, path.parent.name)}
+        more = {path for path, imported in imports.items() if path not in found and imported & names}
+        found |= more
+        grown = bool(more)
+    return found
+
+
+def _imported(text: str) -> set[str]:
+    """Every word of a file's import statements: module and package names among them."""
+    return {word for match in _IMPORT.finditer(text) for word in _WORD.findall(match.group())}
 
 
 def may_demand(node: p.FunctionDef | p.ClassDef, lines: Sequence[str]) -> bool:

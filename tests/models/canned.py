@@ -7,7 +7,7 @@ function and the method). What stands in neither is called with a single tensor.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -16,26 +16,31 @@ from torch import Tensor
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """Fresh tensors under short names, and the leaves that they were made of."""
+    """Fresh values under short names, and the leaves that the tensors among them were made of, by the same names."""
 
     names: dict[str, Any]
-    leaves: list[Tensor]
+    leaves: dict[str, Tensor]
 
     def run(self, expression: str) -> Any:
-        """Evaluate an expression."""
+        """Evaluate an expression, always with the same random numbers."""
+        torch.manual_seed(1)
+        np.random.seed(1)
         return eval(expression, dict(self.names))
 
 
-def scene(seed: int = 0, requires_grad: bool = True) -> Scene:
-    """The names every expression may use; another seed gives other values of the same shapes."""
+def scene(seed: int = 0, kind: Literal["live", "dead", "array"] = "live") -> Scene:
+    """What every expression may use; another seed gives other values of the same shapes, but the same choices.
+
+    x, y, v, s, q and image are tensors that require grad, tensors that do not, or arrays; X, Y, ... are always arrays.
+    """
     torch.manual_seed(seed)
     leaves = {name: torch.rand(shape, dtype=torch.float64) * 0.7 + 0.2 for name, shape in _LEAVES.items()}
+    arrays = {name: leaf.numpy().copy() for name, leaf in leaves.items()}
     for leaf in leaves.values():
-        leaf.requires_grad_(requires_grad)
-    torch.manual_seed(1)
-    held = {name: leaf * 1.0 for name, leaf in leaves.items()}
-    arrays = {name.upper(): leaf.detach().numpy().copy() for name, leaf in leaves.items()}
-    return Scene({**_MODULES, **_fixed(), **held, **arrays}, list(leaves.values()))
+        leaf.requires_grad_(kind == "live")
+    held: dict[str, Any] = arrays if kind == "array" else {name: leaf.clone() for name, leaf in leaves.items()}
+    upper = {name.upper(): array.copy() for name, array in arrays.items()}
+    return Scene({**_MODULES, **_fixed(), **held, **upper}, leaves)
 
 
 _LEAVES = {"x": (3, 4), "y": (3, 4), "v": (4,), "s": (), "q": (4, 4), "image": (1, 2, 6, 6)}
