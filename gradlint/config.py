@@ -25,11 +25,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+ALL = "ALL"  #: in a list of rules: every one
+
 
 class Config(msgspec.Struct, frozen=True, rename="kebab"):
     """The settings; each field is a key."""
 
-    select: tuple[str, ...] | None = None  #: the rules that are on; without it, those that are on by default
+    select: tuple[str, ...] | None = None  #: the rules that are on (ALL: every one); without it, the default ones
     extend_select: tuple[str, ...] = ()  #: further rules that are on
     ignore: tuple[str, ...] = ()  #: rules that are off
     exclude: tuple[str, ...] = ()  #: patterns of files and folders that are not looked at, as in .gitignore
@@ -72,9 +74,14 @@ def enabled(
 ) -> frozenset[str]:
     """The rules that are on. `defaults` tells which there are and which are on by themselves; what the command line
     selects and ignores counts more than the settings."""
-    by_itself = {slug for slug, on in defaults.items() if on} if config.select is None else set(config.select)
-    from_settings = (by_itself | set(config.extend_select)) - set(config.ignore)
-    return frozenset((set(select) or from_settings) - set(ignore)) & frozenset(defaults)
+    on = {slug for slug, enabled in defaults.items() if enabled} if config.select is None else _meant(config.select, defaults)
+    on = (on | _meant(config.extend_select, defaults)) - _meant(config.ignore, defaults)
+    return frozenset((_meant(select, defaults) if select else on) - _meant(ignore, defaults))
+
+
+def _meant(names: Collection[str], rules: Collection[str]) -> set[str]:
+    """The rules that some names stand for."""
+    return set(rules) if ALL in names else set(names) & set(rules)
 
 
 def rule_names(config: Config) -> dict[str, Iterable[str]]:
@@ -86,7 +93,7 @@ def rule_names(config: Config) -> dict[str, Iterable[str]]:
 
 def unknown_rules(named: Mapping[str, Iterable[str]], rules: Collection[str]) -> list[str]:
     """A problem for every name that is no rule."""
-    wrong = ((key, name) for key, names in named.items() for name in names if name not in rules)
+    wrong = ((key, name) for key, names in named.items() for name in names if name not in rules and name != ALL)
     return [f"{key}: unknown rule '{name}'{nearest(name, rules)}" for key, name in wrong]
 
 

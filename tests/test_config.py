@@ -109,6 +109,9 @@ def test_a_given_file_must_hold_settings(tmp_path: Path) -> None:
         (Config(ignore=("detach",)), ("detach",), (), {"detach"}),
         (Config(), (), ("detach",), {"python-number"}),
         (Config(select=("nonsense",)), (), (), set()),
+        (Config(), ("nonsense",), (), set()),
+        (Config(extend_select=("ALL",)), (), (), set(RULES)),
+        (Config(), ("ALL",), ("detach",), {"python-number", "cam-weight-gradient"}),
     ],
 )
 def test_enabled(given: Config, select: tuple[str, ...], ignore: tuple[str, ...], on: set[str]) -> None:
@@ -116,7 +119,7 @@ def test_enabled(given: Config, select: tuple[str, ...], ignore: tuple[str, ...]
 
 
 def test_unknown_rules_are_named_with_their_key() -> None:
-    given = Config(select=("detatch",), severity={"nope": "info"}, per_file_ignores={"a.py": ("detach", "zzz")})
+    given = Config(select=("detatch", "ALL"), severity={"nope": "info"}, per_file_ignores={"a.py": ("detach", "zzz")})
     assert config.unknown_rules(config.rule_names(given), RULES) == [
         "select: unknown rule 'detatch'; did you mean 'detach'?",
         "severity: unknown rule 'nope'",

@@ -38,8 +38,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def names(*paths: str, **wishes: bool) -> list[str]:
-    return [f.file for f in find(paths, **wishes).files]
+def names(*paths: str) -> list[str]:
+    return [f.file for f in find(paths).files]
 
 
 @pytest.mark.usefixtures("tree")

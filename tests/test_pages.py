@@ -6,23 +6,17 @@ runs in a process of its own, forked from this one: importing torch dominates, a
 
 from __future__ import annotations
 
-import contextlib
-import io
-import multiprocessing
 import re
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gradlint.catalog import data_folder, read_rule
 from gradlint.finding import Finding
-
-torch = pytest.importorskip("torch")
+from tests.expectations import reported
+from tests.proof import run_text
 
 PAGES = sorted(data_folder().glob("*.md"))
 STATIC_ONLY = {"cam-weight-gradient", "unused-suppression", "legacy-backward-hook", "module-requires-grad"}
@@ -67,6 +61,8 @@ def blocks(path: Path) -> list[Block]:
     return found
 
 
+#: missing: blocks whose cut gradlint does not find yet
+MISSING: set[tuple[str, str, int]] = set()
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 every_block = pytest.mark.parametrize("block", BLOCKS, ids=lambda b: f"{b.page}-{b.section}-{b.number}")
 
@@ -76,72 +72,6 @@ def lint_block(block: Block, folder: Path, check: Callable[[Path], Iterable[Find
     path = folder / "main.py"
     path.write_text(block.text, encoding="utf-8")
     return {(finding.range.start.line, finding.severity, finding.rule) for finding in check(path)}
-
-
-def execute(text: str) -> tuple[dict[str, Any], Exception | None]:
-    """Run a program as `__main__`; what it raised is part of the result."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    program: dict[str, Any] = {"__name__": "__main__"}
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        try:
-            exec(compile(text, "main.py", "exec"), program)
-        except Exception as error:
-            return program, error
-    return program, None
-
-
-def evaluate(block: Block) -> tuple[bool, str]:
-    """Run a block and judge its proof."""
-    kind, expression = block.proof
-    program, error = execute(block.text)
-    if kind == "raises":
-        return error is not None and re.search(expression, str(error)) is not None, repr(error)
-    if error is not None:
-        return False, repr(error)
-    return (True, "") if kind == "static-only" else judge(kind, eval(expression, program))
-
-
-def judge(kind: str, value: Any) -> tuple[bool, str]:
-    """Whether a value is what the proof says."""
-    tensor = value if torch.is_tensor(value) else None
-    match kind:
-        case "none":
-            ok = value is None
-        case "zero":
-            ok = tensor is not None and not tensor.any()
-        case "constant":
-            ok = isinstance(value, float | int) if tensor is None else not tensor.requires_grad
-        case "unfired":
-            ok = not value
-        case "nonzero":
-            ok = tensor is not None and bool(tensor.any())
-        case "value":
-            ok = True
-        case _:
-            return False, f"unknown kind of proof '{kind}'"
-    return bool(ok), repr(value)
-
-
-def forked(function: Callable[[Block], tuple[bool, str]], block: Block) -> tuple[bool, str]:
-    """Call a function in a process of its own."""
-    context = multiprocessing.get_context("fork")
-    mine, theirs = context.Pipe(duplex=False)
-    worker = context.Process(target=_send, args=(theirs, function, block))
-    worker.start()
-    theirs.close()
-    try:
-        return mine.recv() if mine.poll(30) else (False, "no answer within 30 seconds")
-    except EOFError:
-        return False, "the process died"
-    finally:
-        worker.kill()
-        worker.join()
-
-
-def _send(pipe: Connection, function: Callable[[Block], tuple[bool, str]], block: Block) -> None:
-    pipe.send(function(block))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
@@ -171,21 +101,21 @@ def test_form_of_block(block: Block) -> None:
 
 @every_block
 def test_block_under_autograd(block: Block) -> None:
-    ok, detail = forked(evaluate, block)
-    assert ok, f"{' '.join(block.proof)}: {detail}"
+    result = run_text(block.text)
+    assert result.ok, f"{' '.join(block.proof)}: {result.detail}"
 
 
 @pytest.mark.parametrize("bad", [b for b in BLOCKS if b.proof[0] == "value"], ids=lambda b: f"{b.page}-{b.number}")
 def test_value_differs_between_bad_and_good(bad: Block) -> None:
     good = next(b for b in BLOCKS if (b.page, b.section, b.number) == (bad.page, "Good", bad.number))
-    assert forked(_value_of(bad), bad) != forked(_value_of(bad), good)
+    proof = f"# proof: value {bad.proof[1]}\n"
+    assert run_text(bad.text).detail != run_text(good.text + proof).detail
 
 
-def _value_of(bad: Block) -> Callable[[Block], tuple[bool, str]]:
-    expression = bad.proof[1]
-
-    def value(block: Block) -> tuple[bool, str]:
-        program, error = execute(block.text)
-        return error is None, repr(eval(expression, program))
-
-    return value
+@every_block
+def test_block_is_linted(block: Block, tmp_path: Path) -> None:
+    found = lint_block(block, tmp_path, reported)
+    if (block.page, block.section, block.number) in MISSING:
+        assert found < block.markers, "a known gap is closed: take it from MISSING"
+    else:
+        assert found == block.markers

@@ -23,7 +23,8 @@ Frame = tuple[Path, int]
 @click.argument("paths", nargs=-1, type=click.Path(path_type=str))
 @common.config_option
 @common.color_option
-def command(paths: tuple[str, ...], config_file: Path | None, color: str) -> None:
+@click.pass_context
+def command(ctx: click.Context, /, paths: tuple[str, ...], config_file: Path | None, color: str) -> None:
     """Explain a message of PyTorch: pipe the message or the whole traceback in.
 
     The suspects are looked for in PATHS and in the files of the traceback.
@@ -39,7 +40,7 @@ def command(paths: tuple[str, ...], config_file: Path | None, color: str) -> Non
         raise click.UsageError("neither a message of PyTorch that gradlint knows nor a traceback through your files")
     common.write(_meaning(symptom))
     if files:
-        _suspects(files, config_file, symptom, frames, color)
+        ctx.exit(_suspects(files, config_file, symptom, frames, color))
     else:
         common.write("Name files or folders to look for suspects in: gradlint why PATH... < message\n")
 
@@ -57,7 +58,8 @@ def _suspects(
     from gradlint.report import View
 
     outcome = api.run(api.Task(tuple(files), common.settings(files, config_file)))
-    for problem in (*outcome.problems, *(f"{e.file}:{e.line}:{e.column}: {e.message}" for e in outcome.report.errors)):
+    problems = (*outcome.problems, *(f"{e.file}:{e.line}:{e.column}: {e.message}" for e in outcome.report.errors))
+    for problem in problems:
         common.note(f"error: {problem}")
     view = View(outcome.texts.lines, color=common.colored(color, terminal=common.on_terminal()))
     ranked = sorted(outcome.report.findings, key=lambda f: (_depth(f, frames), _rank(f, symptom)))
@@ -71,6 +73,7 @@ def _suspects(
             common.write(f"{title} ({len(group)}):\n\n{common.findings_text(group, view)}")
     if not ranked:
         common.write(_silence(outcome, frames))
+    return 2 if problems else 0
 
 
 def _depth(finding: Finding, frames: Sequence[Frame]) -> int:

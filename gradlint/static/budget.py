@@ -5,7 +5,8 @@ from __future__ import annotations
 WHOLE_RUN = 300_000  #: steps of a module run as a script
 PARTIAL_RUN = 30_000  #: steps of a run that starts in the middle
 CALL_DEPTH = 40  #: calls inside calls (a module call is two: the module and its forward)
-UNROLL = 12  #: a known sequence up to this length is run element by element
+UNROLL = 12  #: a range up to this length is run element by element
+UNROLL_KNOWN = 200  #: so is a list whose elements are all known (the parameters of a model)
 ALTERNATIVES = 5  #: known alternatives of one value
 ORIGINS = 50  #: how far back an unknown value is traced through what it was read from
 CONTENT = 400  #: items that a container keeps apart

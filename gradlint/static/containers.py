@@ -10,7 +10,7 @@ from typing import Any
 
 from gradlint.static import attributes, calls, tensors, unknowns
 from gradlint.static.arguments import Args
-from gradlint.static.budget import CONTENT
+from gradlint.static.budget import CONTENT, UNROLL_KNOWN
 from gradlint.static.joins import join_values, same
 from gradlint.static.machine import Machine
 from gradlint.static.operators import plain
@@ -123,7 +123,7 @@ def rounds(m: Machine, frame: Frame, value: Val, span: Span, limit: int) -> tupl
             return list(value), True
         return [Scalar(), Scalar()], False
     known, exact = sequence(m, frame, value, span)
-    if exact and len(known) <= limit:
+    if exact and len(known) <= (limit if isinstance(value, (str, bytes)) else max(limit, UNROLL_KNOWN)):
         return known, True
     if not known:
         return [Unknown("element", value), Unknown("element", value)], False

@@ -165,6 +165,12 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
     found = m.state.cells.get(("module", path), MISSING)
     if found is not MISSING:
         return found
+    package = (path.parent.parent if path.name == "__init__.py" else path.parent) / "__init__.py"
+    if not as_main and package != path and package.is_file():
+        load(m, package)
+        found = m.state.cells.get(("module", path), MISSING)
+        if found is not MISSING:
+            return found
     program = m.project.program(path)
     if program is None:
         return Unknown(module_name(path))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from gradlint.static import builtin_functions, calls, classes, containers, demands, layers, methods
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
+from gradlint.static.recording import Input
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     NODE,
@@ -28,7 +29,7 @@ from gradlint.static.values import (
     dict_items,
     options,
 )  # fmt: skip
-from gradlint.tape import Kind, Span
+from gradlint.tape import Flow, Kind, Span
 
 MODULE = "torch.nn.Module"
 #: library classes that are modules although they are not in torch.nn
@@ -422,8 +423,9 @@ def _apply(m: Machine, value: Instance, args: Args) -> Val:
 
 def _state_dict(m: Machine, value: Instance, args: Args) -> Val:
     made = DictObj()
-    for name, _ in named_parameters(m, value):
-        made.cells["k", name] = Tensor(m.tape.leaf(Kind.TENSOR, args.span, name))
+    for name, parameter in named_parameters(m, value):
+        cut = Input(parameter.cells[NODE], Flow.CUTS, "library")
+        made.cells["k", name] = Tensor(m.tape.result(Kind.TENSOR, args.span, name, ".state_dict()", [cut]))
     made.cells["$open"] = True
     return made
 

@@ -84,7 +84,7 @@ def _without_leaves(inputs: Sequence[Tensor]) -> Flow:
 
 
 def _judge(out: Tensor, leaves: Sequence[Tensor]) -> tuple[Flow, list[int]]:
-    if not out.requires_grad:
+    if not out.requires_grad or (out.is_leaf and not any(out is leaf for leaf in leaves)):
         return "cuts", []
     if not out.numel():
         return "empty", []
