@@ -74,7 +74,8 @@ def enabled(
 ) -> frozenset[str]:
     """The rules that are on. `defaults` tells which there are and which are on by themselves; what the command line
     selects and ignores counts more than the settings."""
-    on = {slug for slug, enabled in defaults.items() if enabled} if config.select is None else _meant(config.select, defaults)
+    on = {slug for slug, by_itself in defaults.items() if by_itself}
+    on = on if config.select is None else _meant(config.select, defaults)
     on = (on | _meant(config.extend_select, defaults)) - _meant(config.ignore, defaults)
     return frozenset((_meant(select, defaults) if select else on) - _meant(ignore, defaults))
 

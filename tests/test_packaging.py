@@ -78,3 +78,11 @@ def test_the_wheel_works_in_a_clean_environment(built: Path, tmp_path: Path) -> 
     command = home / "bin" / "gradlint"
     assert run(command, "rule", "detach", cwd=tmp_path).startswith("# detach\n")
     assert "1 demand" in run(command, "train.py", "--exit-zero", cwd=tmp_path)
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    commands = [line.removesuffix(" || exit") for line in ci.splitlines() if line.startswith("pip install")]
+    assert commands == ["pip install -e '.[dev]' && pytest", "pip install . && gradlint fixtures/ --exit-zero"]
+    assert set(commands) <= set(readme)

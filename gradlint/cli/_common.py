@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from gradlint.config import Loaded
+    from gradlint.finding import Finding
     from gradlint.report import View
 
 Choice = click.Choice(["auto", "always", "never"])
@@ -25,14 +26,9 @@ config_option = click.option(
 )
 
 
-class Names(click.ParamType[tuple[str, ...]]):
-    """Names with commas between them."""
-
-    name = "rules"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The names as a tuple."""
-        return value if isinstance(value, tuple) else tuple(n.strip() for n in str(value).split(",") if n.strip())
+def names(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in the values of an option: with commas between them, or the option several times."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
 
 
 def settings(paths: Iterable[str], config_file: Path | None) -> Loaded:
@@ -74,10 +70,9 @@ def note(text: str) -> None:
     click.echo(f"gradlint: {text}", err=True)
 
 
-def findings_text(findings: Iterable[object], view: View) -> str:
+def findings_text(findings: Iterable[Finding], view: View) -> str:
     """Findings as the full report shows them."""
-    from gradlint.finding import Finding
     from gradlint.report import full
 
-    lines = [line for f in findings if isinstance(f, Finding) for line in (*full.finding_lines(f, view), [])]
+    lines = [line for finding in findings for line in (*full.finding_lines(finding, view), [])]
     return full.paint(lines, color=view.color)

@@ -20,8 +20,12 @@ STDIN = "-"
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=str))
-@click.option("--select", type=common.Names(), multiple=True, help="Only these rules (names with commas).")
-@click.option("--ignore", type=common.Names(), multiple=True, help="Not these rules (names with commas).")
+@click.option(
+    "--select", metavar="RULES", callback=common.names, multiple=True, help="Only these rules (names with commas)."
+)
+@click.option(
+    "--ignore", metavar="RULES", callback=common.names, multiple=True, help="Not these rules (names with commas)."
+)
 @click.option("--exclude", multiple=True, help="Patterns of files and folders to leave out, as in .gitignore.")
 @click.option("--force-exclude", is_flag=True, help="Leave excluded files out even where they are named.")
 @click.option(
@@ -65,8 +69,8 @@ def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
     return api.Task(
         paths=tuple(p for p in paths if p != STDIN),
         loaded=loaded,
-        select=tuple(n for names in options["select"] for n in names),
-        ignore=tuple(n for names in options["ignore"] for n in names),
+        select=options["select"],
+        ignore=options["ignore"],
         excludes=(Patterns(Path.cwd(), options["exclude"]),) if options["exclude"] else (),
         force_exclude=options["force_exclude"],
         stdin=(name, sys.stdin.buffer.read()) if STDIN in paths else None,

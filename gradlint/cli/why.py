@@ -14,6 +14,7 @@ from gradlint.cli import _common as common
 if TYPE_CHECKING:
     from gradlint.api import Outcome
     from gradlint.finding import Finding, Range
+    from gradlint.report import View
     from gradlint.symptoms import Symptom
 
 Frame = tuple[Path, int]
@@ -30,19 +31,23 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], config_file: Path | N
     The suspects are looked for in PATHS and in the files of the traceback.
     """
     from gradlint import symptoms
+    from gradlint.report import View
 
     if sys.stdin.isatty():
         common.note("paste the message or the traceback, then end the input")
-    text = sys.stdin.read()
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
     symptom, frames = symptoms.symptom(text), symptoms.frames(text)
     files = tuple(dict.fromkeys((*paths, *(str(path) for path, _ in frames))))
     if symptom is None and not files:
         raise click.UsageError("neither a message of PyTorch that gradlint knows nor a traceback through your files")
     common.write(_meaning(symptom))
-    if files:
-        ctx.exit(_suspects(files, config_file, symptom, frames, color))
-    else:
+    if not files:
         common.write("Name files or folders to look for suspects in: gradlint why PATH... < message\n")
+        return
+    outcome = _checked(files, config_file)
+    view = View(outcome.texts.lines, color=common.colored(color, terminal=common.on_terminal()))
+    common.write(_answer(outcome, view, symptom, frames))
+    ctx.exit(2 if outcome.problems or outcome.report.errors else 0)
 
 
 def _meaning(symptom: Symptom | None) -> str:
@@ -51,29 +56,26 @@ def _meaning(symptom: Symptom | None) -> str:
     return f"{symptom.line}\n  means: {symptom.message.meaning}\n  usual causes: {', '.join(symptom.message.rules)}\n\n"
 
 
-def _suspects(
-    files: Sequence[str], config_file: Path | None, symptom: Symptom | None, frames: Sequence[Frame], color: str
-) -> None:
+def _checked(files: Sequence[str], config_file: Path | None) -> Outcome:
+    """The report on the files; what went wrong is told at once."""
     from gradlint import api
-    from gradlint.report import View
 
     outcome = api.run(api.Task(tuple(files), common.settings(files, config_file)))
-    problems = (*outcome.problems, *(f"{e.file}:{e.line}:{e.column}: {e.message}" for e in outcome.report.errors))
-    for problem in problems:
+    broken = (f"{e.file}:{e.line}:{e.column}: {e.message}" for e in outcome.report.errors)
+    for problem in (*outcome.problems, *broken):
         common.note(f"error: {problem}")
-    view = View(outcome.texts.lines, color=common.colored(color, terminal=common.on_terminal()))
+    return outcome
+
+
+def _answer(outcome: Outcome, view: View, symptom: Symptom | None, frames: Sequence[Frame]) -> str:
+    """The findings: first those whose demand lies on the traceback, the innermost first, and the likeliest cause first."""
     ranked = sorted(outcome.report.findings, key=lambda f: (_depth(f, frames), _rank(f, symptom)))
-    close = [f for f in ranked if _depth(f, frames) < len(frames)]
-    others = [f for f in ranked if f not in close]
-    for title, group in (
-        ("Suspects on the lines of the traceback", close),
-        ("Suspects" if not close else "Other suspects", others),
-    ):
-        if group:
-            common.write(f"{title} ({len(group)}):\n\n{common.findings_text(group, view)}")
     if not ranked:
-        common.write(_silence(outcome, frames))
-    return 2 if problems else 0
+        return _silence(outcome, frames)
+    close = [f for f in ranked if _depth(f, frames) < len(frames)]
+    others = ranked[len(close) :]
+    groups = (("Suspects on the lines of the traceback", close), ("Other suspects" if close else "Suspects", others))
+    return "".join(f"{title} ({len(g)}):\n\n{common.findings_text(g, view)}" for title, g in groups if g)
 
 
 def _depth(finding: Finding, frames: Sequence[Frame]) -> int:

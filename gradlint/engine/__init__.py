@@ -1,5 +1,111 @@
-"""The engine: pure queries on the tape."""
+"""The engine: pure queries on a tape. It knows the tape, the findings and the rules' pages, and nothing of how a tape is made.
 
-from gradlint.engine.judge import Verdict as Verdict
-from gradlint.engine.judge import judge as judge
-from gradlint.engine.judge import merge as merge
+`judge` asks of every demand which contract it breaks: `severed` (a cut lies on the way), `absent` (no way could be there),
+`terms` (a part of a loss, or of a training, is lost), `sides` (NumPy in a class activation map). `merge` puts runs together.
+"""
+
+from __future__ import annotations
+
+from gradlint.engine import absent, severed, sides, terms
+from gradlint.engine.findings import Case, Rules
+from gradlint.engine.graph import NOTHING, UNKNOWN, Graph
+from gradlint.engine.merge import merge
+from gradlint.engine.verdict import Verdict, first
+from gradlint.finding import Finding
+from gradlint.tape import Demand, Tape
+
+__all__ = ["Verdict", "judge", "merge"]
+
+_DIFFERENTIATES = ("backward", "autograd.grad", "grad-read", "training-step")
+
+
+def judge(tape: Tape, catalog: Rules) -> list[Verdict]:
+    """A verdict for every demand of a tape."""
+    case = Case(Graph(tape), catalog)
+    extra: dict[int, list[Finding]] = {}
+    for demand, finding in sides.judge(case, tape.demands):
+        extra.setdefault(demand.id, []).append(finding)
+    return [_verdict(case, demand, extra.get(demand.id, [])) for demand in tape.demands]
+
+
+def _verdict(case: Case, demand: Demand, extra: list[Finding]) -> Verdict:
+    if demand.unknown:
+        return Verdict(demand, "undecided", demand.unknown, tuple(extra))
+    found = _broken(case, demand)
+    severed_here = any(f.contract not in ("dead-term", "dead-loss", "untrained", "other") for f in found)
+    if severed_here:
+        return Verdict(demand, "severed", "", (*found, *extra))
+    reason = _doubt(case, demand)
+    return Verdict(demand, "undecided" if reason else "connected", reason, (*found, *extra))
+
+
+def _broken(case: Case, demand: Demand) -> list[Finding]:
+    """The findings of one demand."""
+    match demand.kind:
+        case "register-hook" | "retain-grad":
+            found = [_of_target(case, demand, t) for t in _judged(case, demand)]
+        case "export":
+            found = [absent.export(case, demand)]
+        case "loss-return":
+            found = [terms.loss(case, demand)]
+        case "optimizer":
+            found = list(terms.untrained(case, demand))
+        case _:
+            found = _differentiated(case, demand)
+    return [f for f in found if f is not None]
+
+
+def _differentiated(case: Case, demand: Demand) -> list[Finding | None]:
+    found: list[Finding | None] = [_of_target(case, demand, t) for t in _judged(case, demand)]
+    if any(found) or demand.kind == "grad-read":
+        return found
+    for root in demand.roots:
+        found.append(
+            first(f() for f in (
+                lambda root=root: severed.root(case, demand, root),
+                lambda root=root: terms.hidden_cut(case, demand, root),
+                lambda root=root: absent.no_graph(case, demand, root),
+            )),
+        )  # fmt: skip
+        if found[-1] is None:
+            found += terms.dead_terms(case, demand, root)
+    return found
+
+
+def _judged(case: Case, demand: Demand) -> list[int]:
+    """The targets a demand is judged by: a parameter never is, at a single demand."""
+    return [t for t in demand.targets if not case.graph.values[t].parameter]
+
+
+def _of_target(case: Case, demand: Demand, target: int) -> Finding | None:
+    if demand.kind == "grad-read" and not demand.roots:
+        return None
+    if case.graph.strength[target] == NOTHING:
+        return absent.plain_input(case, demand, target)
+    found = severed.target(case, demand, target)
+    if found is None and demand.kind == "grad-read":
+        found = absent.non_leaf(case, demand, target)
+    if found is None and demand.kind in _DIFFERENTIATES:
+        found = absent.off_path(case, demand, target)
+    return found
+
+
+def _doubt(case: Case, demand: Demand) -> str:
+    """Why a demand that is not severed is not connected either: what connects it is unknown."""
+    graph = case.graph
+    judged = _judged(case, demand)
+    if judged and demand.roots:
+        best = max(graph.towards(r).get(t, NOTHING) for t in judged for r in demand.roots)
+        return (
+            ""
+            if best > UNKNOWN
+            else "an unknown call lies between"
+            if best == UNKNOWN
+            else "no way from the target is known"
+        )
+    if demand.roots:
+        best = max(graph.strength[r] for r in demand.roots)
+        return "" if best > UNKNOWN else "what it is computed from is unknown"
+    if judged:
+        return "" if max(graph.strength[t] for t in judged) > UNKNOWN else "what it is computed from is unknown"
+    return "" if demand.targets else "nothing is known of what it differentiates"

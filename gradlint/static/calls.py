@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradlint.static import builtin, classes, library, modes, modules, statements, unknowns
+from gradlint.static import builtin, classes, demands, library, modes, modules, statements, unknowns
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import NORMAL, Machine, defined
@@ -29,6 +29,7 @@ from gradlint.static.values import (
     Val,
     Wrapped,
 )  # fmt: skip
+from gradlint.static.words import names_a_loss
 from gradlint.tape import Span
 
 _OPERATORS = {
@@ -187,6 +188,8 @@ def _run_body(m: Machine, frame: Frame, function: Function, args: Args) -> Val:
     value = None if value is MISSING else value
     if isinstance(value, Tensor):
         m.tape.capture(value.cells["$node"], "return", args.span, f"{function.name}(...)")
+    if isinstance(function.node, p.FunctionDef) and names_a_loss(function.node.qualname):
+        demands.note_loss(m, value, defined(function.node, function.module.program.file))
     return value
 
 

@@ -263,15 +263,27 @@ def exported(m: Machine, node: int, span: Span) -> None:
         _record(m, "export", span, (), [node], [m.tape.values[node].label])
 
 
-def returned_loss(m: Machine, value: Val, span: Span) -> None:
-    """What a loss function returns, when nobody in sight differentiates it."""
+def note_loss(m: Machine, value: Val, span: Span) -> None:
+    """A function that calls itself a loss returned a value; at the end of the run it shows whether anybody differentiates it."""
     node = root_node(m, value) if isinstance(value, (Tensor, Alt)) else None
-    if node is not None:
-        _record(m, "loss-return", span, [node], (), ())
+    if node is not None and m.mode.enabled is not False:
+        m.set(m.state, "losses", (*m.state.cells.get("losses", ()), (node, span)))
+
+
+def declared_losses(m: Machine) -> None:
+    """The losses nobody in this run differentiates: what they return is a declared demand."""
+    losses = m.state.cells.get("losses", ())
+    roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
+    used = ancestors(m, roots, Flow.CUTS)
+    judged = {span for node, span in losses if node in used}
+    for node, span in losses:
+        if span not in judged:
+            _record(m, "loss-return", span, [node], (), ())
 
 
 def end_of_run(m: Machine) -> None:
-    """What can only be said at the end of a whole run: parameters that were stepped and never reached."""
+    """What can only be said at the end of a whole run: losses nobody wants, parameters that were stepped and never reached."""
+    declared_losses(m)
     roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
     if not m.whole or not roots:
         return

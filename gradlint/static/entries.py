@@ -19,7 +19,7 @@ from gradlint.static.imports import Project
 from gradlint.static.machine import Machine, defined
 from gradlint.static.store import MISSING
 from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
-from gradlint.static.words import may_demand, names_a_loss
+from gradlint.static.words import may_demand
 from gradlint.tape import Span, Tape
 
 if TYPE_CHECKING:
@@ -119,11 +119,8 @@ class Runs:
         args = Args(span, frame, [receiver] if receiver is not None else [])
         args.rest = True
         try:
-            result = calls.call(m, value, args)
-            if names_a_loss(node.qualname):
-                demands.returned_loss(m, result, span)
-            else:
-                demands.use_all(m, [result])
+            demands.use_all(m, [calls.call(m, value, args)])
+            demands.declared_losses(m)
         except Raised:
             pass
         except BudgetHit:

@@ -431,7 +431,22 @@ def _state_dict(m: Machine, value: Instance, args: Args) -> Val:
 
 
 def _load_state_dict(m: Machine, value: Instance, args: Args) -> Val:
+    """Copies values into the parameters: what is live in the given dict does not come with its graph."""
+    given = args.get(0, "state_dict")
+    if isinstance(given, DictObj):
+        parameters = dict(named_parameters(m, value))
+        for key, held in dict_items(given):
+            node = m.node_of(held) if isinstance(held, Tensor) else None
+            if key in parameters and node is not None and m.tape.requires[node] != "no":
+                _overwrite(m, parameters[key], node, args.span)
     return Unknown("load_state_dict(...)")
+
+
+def _overwrite(m: Machine, parameter: Tensor, source: int, span: Span) -> None:
+    known = m.tape.values[parameter.cells[NODE]]
+    made = m.tape.leaf(Kind.TENSOR, known.span, known.label, known.requires_grad, parameter=True)
+    m.tape.edge(source, made, span, "load_state_dict()", Flow.CUTS, "rebuild")
+    m.set(parameter, NODE, made)
 
 
 def _get_submodule(m: Machine, value: Instance, args: Args) -> Val:

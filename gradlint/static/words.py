@@ -19,7 +19,7 @@ _DEMANDS = (".backward", "autograd.grad", ".grad", "retain_grad", "register_hook
 
 def relevant(text: str) -> bool:
     """Whether a file can matter at all."""
-    return any(word in text for word in GATE)
+    return any(word in text for word in GATE) or ("torch" in text and ("numpy" in text or "np." in text))
 
 
 def hot(texts: Mapping[Path, str]) -> set[Path]:

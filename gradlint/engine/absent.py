@@ -1,0 +1,98 @@
+"""Gradients nobody could have: no graph at all, a tensor off the path, a tensor that keeps no gradient, an export that raises."""
+
+from __future__ import annotations
+
+from gradlint.engine import paths
+from gradlint.engine.findings import Case, Claim, finding
+from gradlint.engine.graph import NOTHING
+from gradlint.engine.verdict import name
+from gradlint.finding import Finding
+from gradlint.tape import Demand, Span, Value
+
+
+def no_graph(case: Case, demand: Demand, root: int) -> Finding | None:
+    """Nothing that the root was computed from requires grad, and all of it is known."""
+    graph = case.graph
+    if graph.strength[root] != NOTHING or graph.unknown[root] or graph.joined[root]:
+        return None
+    made_of = [graph.values[a] for a in graph.towards(root)]
+    if not demand.whole and any(v.leaf and not v.frozen_at and not v.span.file for v in made_of):
+        return None
+    frozen = sorted({v.frozen_at for v in made_of if v.frozen_at is not None})
+    causes = [paths.step("cause", span, "requires_grad switched off") for span in frozen[-3:]]
+    place = frozen[-1] if frozen else _created(made_of, demand)
+    if not frozen and place != demand.span:
+        causes = [paths.step("cause", place, "made without requires_grad=True")]
+    message = f"nothing that {name(case, demand, root)} depends on requires grad"
+    return finding(case, Claim("no-graph", "", place, message, paths.ended(causes, demand), likely=not demand.certain))
+
+
+def _created(made_of: list[Value], demand: Demand) -> Span:
+    """Where the input was made: the first plain leaf that went in."""
+    leaves = [v for v in made_of if v.leaf and not v.parameter]
+    return min(leaves, key=lambda v: v.time).span if leaves else demand.span
+
+
+def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
+    """The target is completely known, requires grad, and no root was computed from it."""
+    graph = case.graph
+    if not demand.whole or not demand.roots or not graph.certain[target] or graph.joined[target]:
+        return None
+    if any(
+        graph.towards(r).get(target, NOTHING) > NOTHING or graph.unknown[r] or graph.joined[r] for r in demand.roots
+    ):
+        return None
+    capture = paths.taken(graph, target, demand.time)
+    place = _span_of(capture, graph.values[target])
+    message = f"{name(case, demand, demand.roots[-1])} was not computed from {name(case, demand, target)}"
+    steps = paths.ended([capture], demand)
+    return finding(case, Claim("off-path", "", place, message, steps, likely=not demand.certain))
+
+
+def plain_input(case: Case, demand: Demand, target: int) -> Finding | None:
+    """The gradient of an input that was made without `requires_grad`."""
+    graph = case.graph
+    value = graph.values[target]
+    known = value.leaf and value.requires_grad == "no" and not graph.into[target] and not graph.unknown[target]
+    if not known or not demand.whole:
+        return None
+    place = value.frozen_at or value.span
+    steps = paths.ended([paths.step("cause", place, "made without requires_grad=True")], demand)
+    message = f"{name(case, demand, target)} does not require grad"
+    return finding(case, Claim("no-graph", "", place, message, steps, likely=not demand.certain))
+
+
+def non_leaf(case: Case, demand: Demand, target: int) -> Finding | None:
+    """`.grad` of a tensor that is neither a leaf nor retained."""
+    graph = case.graph
+    if demand.retained or graph.values[target].joined or graph.strength[target] <= 0 or not demand.whole:
+        return None
+    into = graph.into[target]
+    place = into[0].span if into else graph.values[target].span
+    steps = paths.ended(
+        [paths.taken(graph, target, demand.time), paths.step("cause", place, "made by an operation")], demand
+    )
+    message = f"{name(case, demand, target)} is no leaf: its .grad is not kept"
+    severity = None if demand.certain else "warning"
+    return finding(case, Claim("non-leaf", "", place, message, steps, likely=not demand.certain, severity=severity))  # type: ignore[arg-type]
+
+
+def export(case: Case, demand: Demand) -> Finding | None:
+    """A NumPy call on a tensor that certainly requires grad raises."""
+    target = demand.targets[0]
+    steps = (
+        paths.taken(case.graph, target, demand.time),
+        paths.step("cut", demand.span, demand.label),
+        paths.step("demand", demand.span, demand.label),
+    )
+    message = f"{name(case, demand, target)} requires grad, so {demand.label} raises"
+    return finding(case, Claim("severed", "numpy", demand.span, message, steps))
+
+
+def _span_of(step: object, value: Value) -> Span:
+    from gradlint.finding import Step
+
+    if not isinstance(step, Step):
+        return value.span
+    start, end = step.range.start, step.range.end
+    return Span(step.file, start.line, start.column, end.line, end.column)

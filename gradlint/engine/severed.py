@@ -1,0 +1,83 @@
+"""Severed and zeroed demands: a data path leads from a source to what is differentiated, and no live one."""
+
+from __future__ import annotations
+
+from gradlint.engine.findings import Case
+from gradlint.engine.graph import CUTS, NOTHING, SELECTS, UNKNOWN, ZEROES, is_source
+from gradlint.engine.verdict import cut_claim, name, preferred
+from gradlint.finding import Finding
+from gradlint.tape import Demand, Flow
+
+
+def target(case: Case, demand: Demand, value: int) -> Finding | None:
+    """The first that holds of: dead target, side branch, cut between, zeroed; none where the gradient may arrive."""
+    graph = case.graph
+    if graph.strength[value] <= CUTS:
+        return dead(case, demand, value, f"{name(case, demand, value)} has no graph")
+    reach = {root: graph.towards(root).get(value, NOTHING) for root in demand.roots}
+    if any(strength >= UNKNOWN for strength in reach.values()):
+        return None
+    for root, strength in reach.items():
+        found = None
+        if strength == NOTHING:
+            found = _side_branch(case, demand, root, value)
+        elif graph.strength[root] > SELECTS:
+            found = _between(case, demand, root, value, ZEROES if strength == ZEROES else CUTS)
+        if found is not None:
+            return found
+    return None
+
+
+def root(case: Case, demand: Demand, value: int) -> Finding | None:
+    """Dead root: everything that requires grad lies behind a cut; or its gradient is zero everywhere."""
+    graph = case.graph
+    label = name(case, demand, value)
+    if graph.strength[value] in (CUTS, SELECTS):
+        return dead(case, demand, value, f"{label} does not depend on anything that requires grad")
+    if graph.strength[value] == ZEROES:
+        frontier = preferred(graph.frontier(graph.live(ZEROES), value, ZEROES))
+        if frontier:
+            return cut_claim(
+                case, demand, graph.way(frontier, value), f"the gradient of {label} is always zero", contract="zeroed"
+            )
+    return None
+
+
+def dead(case: Case, demand: Demand, value: int, message: str) -> Finding | None:
+    """A dead value that a source has a data path to, placed where it died."""
+    graph = case.graph
+    if not any(is_source(graph.values[ancestor]) for ancestor in graph.towards(value)):
+        return None
+    frontier = preferred(graph.frontier(graph.live(), value))
+    return cut_claim(case, demand, graph.way(frontier, value), message) if frontier else None
+
+
+def _between(case: Case, demand: Demand, root: int, value: int, level: int) -> Finding | None:
+    graph = case.graph
+    reached = frozenset(graph.reach([value], level))
+    frontier = preferred(graph.frontier(reached, root, level))
+    if not frontier:
+        return None
+    message = f"{name(case, demand, root)} cannot reach {name(case, demand, value)}"
+    return cut_claim(
+        case, demand, graph.way(frontier, root, value), message, contract="zeroed" if level == ZEROES else "severed"
+    )
+
+
+def _side_branch(case: Case, demand: Demand, root: int, value: int) -> Finding | None:
+    """The target is a cut-off copy of something on the way."""
+    graph = case.graph
+    on_the_way = {a for a, strength in graph.towards(root).items() if strength > CUTS and graph.strength[a] > CUTS}
+    shared = frozenset(a for a, strength in graph.towards(value).items() if strength == CUTS and a in on_the_way)
+    frontier = [e for e in preferred(graph.frontier(shared, value)) if e.flow == Flow.CUTS and not e.select]
+    if not frontier or any(
+        graph.towards(value).get(a, NOTHING) > CUTS for a in on_the_way if a != value and _computed(case, a)
+    ):
+        return None
+    message = f"{name(case, demand, root)} cannot reach {name(case, demand, value)}, a copy off its way"
+    return cut_claim(case, demand, graph.way(frontier, value), message)
+
+
+def _computed(case: Case, value: int) -> bool:
+    """Made by an operation: a live way from such a value explains the branch otherwise (a clone, a slice)."""
+    return bool(case.graph.into[value])

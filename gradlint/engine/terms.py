@@ -1,0 +1,121 @@
+"""Silent losses of a part: a summand that is a constant, a leaf made again from a dead value, parameters nothing reaches."""
+
+from __future__ import annotations
+
+from gradlint.engine import paths
+from gradlint.engine.findings import Case, Claim, finding
+from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
+from gradlint.engine.verdict import cut_claim, name, preferred
+from gradlint.finding import Finding
+from gradlint.tape import Demand
+
+
+def summands(graph: Graph, root: int) -> list[int]:
+    """What a sum adds up; sums of sums are taken apart, anything else is one summand."""
+    found: dict[int, None] = {}
+    todo = [root]
+    seen: set[int] = set()
+    while todo:
+        value = todo.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        parts = [] if graph.values[value].joined else [e.src for e in graph.into[value] if e.term]
+        if parts:
+            todo += parts
+        else:
+            found[value] = None
+    return sorted(found)
+
+
+def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
+    """The summands that carry nothing although a source has a data path to them, beside live ones."""
+    graph = case.graph
+    parts = summands(graph, root)
+    alive = [p for p in parts if graph.bare[p] > ZEROES]
+    if not alive or len(parts) < 2:
+        return []
+    found = []
+    for part in parts:
+        ancestors = graph.towards(part)
+        dead = graph.bare[part] in (SELECTS, CUTS, ZEROES) and any(is_source(graph.values[a]) for a in ancestors)
+        if dead and not any(a in ancestors for a in alive):
+            found.append(_dead_term(case, demand, root, part))
+    return [f for f in found if f is not None]
+
+
+def _dead_term(case: Case, demand: Demand, root: int, part: int) -> Finding | None:
+    graph = case.graph
+    level = ZEROES if graph.bare[part] == ZEROES else CUTS
+    frontier = preferred(graph.frontier(graph.live(level, bare=True), part, level))
+    if not frontier:
+        return None
+    way = graph.way(frontier, root, over=part)
+    remade = [v for v in graph.towards(part) if v in graph.unwanted]
+    if remade:
+        return hidden(case, demand, root, remade[-1], "warning")
+    message = f"{name(case, demand, part)} is a constant in the loss {name(case, demand, root)}"
+    return cut_claim(case, demand, way, message, contract="dead-term", likely=not demand.whole)
+
+
+def hidden_cut(case: Case, demand: Demand, root: int) -> Finding | None:
+    """The root lives only by a leaf that was made again from a dead value and that nobody wants a gradient of."""
+    graph = case.graph
+    if graph.strength[root] <= ZEROES or graph.bare[root] > ZEROES:
+        return None
+    remade = [v for v in graph.towards(root) if v in graph.unwanted and graph.towards(root)[v] > ZEROES]
+    return hidden(case, demand, root, remade[-1]) if remade else None
+
+
+def hidden(case: Case, demand: Demand, root: int, leaf: int, severity: str | None = None) -> Finding | None:
+    """The finding of a remade leaf: placed where it was made again, the earlier cuts as steps."""
+    graph = case.graph
+    edge = graph.into[leaf][0]
+    earlier = graph.frontier(graph.live(bare=True), leaf)
+    way = graph.way([edge], root, over=leaf)
+    steps = paths.along(graph, way, demand)
+    if earlier and earlier[-1] is not edge:
+        steps = paths.along(graph, graph.way([earlier[-1]], root, over=leaf), demand)
+    message = f"{name(case, demand, leaf)} is made a leaf again: the error is gone, so is the gradient of what it was computed from"
+    claim = Claim("severed", "remade" if edge.cause != "grad-mode" else edge.cause, edge.span, message, steps,
+                  likely=not demand.certain, severity=severity)  # type: ignore[arg-type]  # fmt: skip
+    return finding(case, claim)
+
+
+def untrained(case: Case, demand: Demand) -> list[Finding]:
+    """Parameters an optimizer steps, from which data flows to a root through cuts only, and which no root reaches."""
+    graph = case.graph
+    best = {t: max((graph.towards(r).get(t, NOTHING) for r in demand.roots), default=NOTHING) for t in demand.targets}
+    places: dict[object, Finding] = {}
+    for target, strength in best.items():
+        if strength not in (SELECTS, CUTS, ZEROES) or graph.values[target].requires_grad != "yes":
+            continue
+        root = next(r for r in demand.roots if graph.towards(r).get(target, NOTHING) == strength)
+        level = ZEROES if strength == ZEROES else CUTS
+        frontier = preferred(graph.frontier(frozenset(graph.reach([target], level)), root, level))
+        if not frontier or graph.joined[root]:
+            continue
+        way = graph.way(frontier, root, target)
+        message = f"the optimizer steps {graph.values[target].label}, and no backward of this run reaches it"
+        found = cut_claim(case, demand, way, message, contract="untrained")
+        if found is not None:
+            places.setdefault((found.file, found.range), found)
+    return list(places.values())
+
+
+def loss(case: Case, demand: Demand) -> Finding | None:
+    """What a loss function returns is dead on every path although an argument has a data path to it."""
+    graph = case.graph
+    for root in demand.roots:
+        if graph.strength[root] not in (SELECTS, CUTS, ZEROES):
+            continue
+        level = ZEROES if graph.strength[root] == ZEROES else CUTS
+        frontier = preferred(graph.frontier(graph.live(level), root, level))
+        if (
+            frontier
+            and frontier[-1].cause != "grad-mode"
+            and any(is_source(graph.values[a]) for a in graph.towards(root))
+        ):
+            message = f"what {demand.label} returns is a constant for autograd"
+            return cut_claim(case, demand, graph.way(frontier, root), message, contract="dead-loss", likely=True)
+    return None

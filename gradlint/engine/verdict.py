@@ -1,0 +1,58 @@
+"""The judgement of one demand, and what the contracts share: a demand with its tape, and the ways to speak of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from gradlint.engine import paths
+from gradlint.engine.findings import Case, Claim, cuts, doubtful, finding
+from gradlint.engine.graph import Way
+from gradlint.finding import Contract, Finding, Severity
+from gradlint.tape import Demand, Edge
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of one demand in one run."""
+
+    demand: Demand
+    verdict: Literal["connected", "severed", "undecided"]
+    reason: str = ""  #: why undecided
+    findings: tuple[Finding, ...] = ()
+
+
+def name(case: Case, demand: Demand, value: int) -> str:
+    """What the program calls a value, as of the demand."""
+    given = dict(zip(demand.targets, demand.target_labels, strict=False))
+    known = paths.name(case.graph, value, demand.time)
+    return known if known != case.graph.values[value].label else given.get(value, known)
+
+
+def cut_claim(case: Case, demand: Demand, way: Way, message: str, *, contract: Contract = "severed", severity: Severity | None = None,
+              likely: bool = False) -> Finding | None:  # fmt: skip
+    """The finding of a way that crosses a cut: placed at the frontier, named by its cause."""
+    edge = way.frontier
+    claim = Claim(
+        contract=contract,
+        cause=edge.cause,
+        place=edge.span,
+        message=f"{message}: {cuts(edge)}",
+        steps=paths.along(case.graph, way, demand),
+        likely=likely or doubtful(case.graph, way, demand),
+        severity=severity,
+        names=(("cut", edge.op), ("target", case.graph.values[way.start].label)),
+    )
+    return finding(case, claim)
+
+
+def preferred(edges: list[Edge]) -> list[Edge]:
+    """The frontier with the edge to report last: a gradient without a graph explains nothing where something else does."""
+    weak = [e for e in edges if e.cause == "no-create-graph"]
+    return [*weak, *(e for e in edges if e.cause != "no-create-graph")] if len(weak) < len(edges) else edges
+
+
+def first(found: Iterable[Finding | None]) -> Finding | None:
+    """The first finding there is."""
+    return next((f for f in found if f is not None), None)
