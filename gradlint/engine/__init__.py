@@ -10,7 +10,7 @@ from gradlint.engine import absent, severed, sides, terms
 from gradlint.engine.findings import Case, Rules
 from gradlint.engine.graph import NOTHING, UNKNOWN, Graph
 from gradlint.engine.merge import merge
-from gradlint.engine.verdict import Verdict, first
+from gradlint.engine.verdict import Verdict
 from gradlint.finding import Finding
 from gradlint.tape import Demand, Tape
 
@@ -60,15 +60,12 @@ def _differentiated(case: Case, demand: Demand) -> list[Finding | None]:
     if any(found) or demand.kind == "grad-read":
         return found
     for root in demand.roots:
-        found.append(
-            first(f() for f in (
-                lambda root=root: severed.root(case, demand, root),
-                lambda root=root: terms.hidden_cut(case, demand, root),
-                lambda root=root: absent.no_graph(case, demand, root),
-            )),
-        )  # fmt: skip
-        if found[-1] is None:
-            found += terms.dead_terms(case, demand, root)
+        lost = (
+            severed.root(case, demand, root)
+            or terms.hidden_cut(case, demand, root)
+            or absent.no_graph(case, demand, root)
+        )
+        found += [lost] if lost is not None else terms.dead_terms(case, demand, root)
     return found
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
-from gradlint.engine.graph import NOTHING
+from gradlint.engine.graph import NOTHING, Graph
 from gradlint.engine.verdict import name
-from gradlint.finding import Finding
+from gradlint.finding import Finding, Step
 from gradlint.tape import Demand, Span, Value
+
+KEEPS = ("hook", "attribute", "item", "append")
 
 
 def no_graph(case: Case, demand: Demand, root: int) -> Finding | None:
@@ -42,8 +44,7 @@ def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
         graph.towards(r).get(target, NOTHING) > NOTHING or graph.unknown[r] or graph.joined[r] for r in demand.roots
     ):
         return None
-    capture = paths.taken(graph, target, demand.time)
-    place = _span_of(capture, graph.values[target])
+    capture, place = _kept(graph, target, demand)
     message = f"{name(case, demand, demand.roots[-1])} was not computed from {name(case, demand, target)}"
     steps = paths.ended([capture], demand)
     return finding(case, Claim("off-path", "", place, message, steps, likely=not demand.certain))
@@ -89,10 +90,9 @@ def export(case: Case, demand: Demand) -> Finding | None:
     return finding(case, Claim("severed", "numpy", demand.span, message, steps))
 
 
-def _span_of(step: object, value: Value) -> Span:
-    from gradlint.finding import Step
-
-    if not isinstance(step, Step):
-        return value.span
-    start, end = step.range.start, step.range.end
-    return Span(step.file, start.line, start.column, end.line, end.column)
+def _kept(graph: Graph, target: int, demand: Demand) -> tuple[Step, Span]:
+    """Where the tensor was put (by a hook, into an attribute, a dict, a list), else where it was made."""
+    puts = [c for c in graph.captures.get(target, ()) if c.kind in KEEPS and c.time <= demand.time]
+    span = puts[0].span if puts else graph.values[target].span
+    label = puts[0].label if puts else graph.values[target].label
+    return paths.step("capture", span, label), span

@@ -104,7 +104,7 @@ def cuts(edge: Edge) -> str:
             return f"{text(edge.op)} cuts the gradient"
 
 
-def _filled(help: str, names: Iterable[tuple[str, str]]) -> str:
+def _filled(advice: str, names: Iterable[tuple[str, str]]) -> str:
     for word, label in names:
-        help = help.replace(f"{{{word}}}", label)
-    return help
+        advice = advice.replace(f"{{{word}}}", label)
+    return advice

@@ -24,7 +24,7 @@ def judge(case: Case, demands: list[Demand]) -> list[tuple[Demand, Finding]]:
         return []
     from_gradient = graph.reach(gradients, -2)
     on_the_way = {a: d for d, r in roots for a in graph.towards(r) if graph.into[a] and graph.strength[a] > 0}
-    from_features = graph.reach(set(on_the_way) - from_gradient, -2)
+    from_features = _beside(graph, set(on_the_way) - from_gradient)
     found: dict[object, tuple[Demand, Finding]] = {}
     for edge in _foreign(graph):
         side = _side(edge, from_features, from_gradient)
@@ -37,14 +37,27 @@ def judge(case: Case, demands: list[Demand]) -> list[tuple[Demand, Finding]]:
     return list(found.values())
 
 
+def _beside(graph: Graph, starts: set[int]) -> set[int]:
+    """What is made of the features, leaving out the gradients that were taken through them."""
+    found, todo = set(starts), list(starts)
+    while todo:
+        for edge in graph.out[todo.pop()]:
+            if edge.dst not in found and not graph.values[edge.dst].gradient:
+                found.add(edge.dst)
+                todo.append(edge.dst)
+    return found
+
+
 def _foreign(graph: Graph) -> list[Edge]:
     return [e for edges in graph.into for e in edges if e.foreign]
 
 
 def _side(edge: Edge, features: set[int], gradient: set[int]) -> str | None:
     """Which side an operation lies on: only one, so before the two meet."""
-    inside = (edge.dst in features and edge.src in features, edge.dst in gradient and edge.src in gradient)
-    return {(True, False): FEATURES, (False, True): GRADIENT}.get(inside)
+    if (edge.dst in features) == (edge.dst in gradient):
+        return None  # they have met, or it belongs to neither
+    side = features if edge.dst in features else gradient
+    return None if edge.src not in side else FEATURES if side is features else GRADIENT
 
 
 def _meets(graph: Graph, edge: Edge, other: set[int]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -51,8 +50,3 @@ def preferred(edges: list[Edge]) -> list[Edge]:
     """The frontier with the edge to report last: a gradient without a graph explains nothing where something else does."""
     weak = [e for e in edges if e.cause == "no-create-graph"]
     return [*weak, *(e for e in edges if e.cause != "no-create-graph")] if len(weak) < len(edges) else edges
-
-
-def first(found: Iterable[Finding | None]) -> Finding | None:
-    """The first finding there is."""
-    return next((f for f in found if f is not None), None)

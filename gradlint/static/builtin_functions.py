@@ -319,8 +319,8 @@ def _next(m: Machine, args: Args) -> Val:
     made = calls.special_method(m, args.frame, value, "__next__", args.span)
     if made is not NotImplemented:
         return made
-    known, _ = containers.sequence(m, args.frame, value, args.span)
-    return known[0] if known else Unknown("element", value)
+    elements, _ = containers.sequence(m, args.frame, value, args.span)
+    return elements[0] if elements else Unknown("element", value)
 
 
 def _iter(m: Machine, args: Args) -> Val:

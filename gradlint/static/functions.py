@@ -18,6 +18,7 @@ from gradlint.static.rows import compute, nodes_used
 from gradlint.static.values import (
     NODE,
     ClassObj,
+    DictObj,
     Function,
     Instance,
     Lib,
@@ -361,6 +362,26 @@ def _clip(m: Machine, args: Args) -> Val:
     return Scalar()
 
 
+def _functional_call(m: Machine, args: Args) -> Val:
+    """`torch.func.functional_call(module, values, inputs)`: the module runs with these tensors for its parameters."""
+    module, given = args.get(0, "module"), args.get(1, "parameter_and_buffer_dicts")
+    inputs = args.get(2, "args", ())
+    if not isinstance(module, Instance) or not isinstance(given, DictObj):
+        return calls.unknown_call(m, Lib("torch.func.functional_call"), args, m.text(args.span))
+    replaced: list[tuple[Instance, str, Val]] = []
+    for prefix, inner in list(modules.named_modules(m, module)):
+        for key, value in list(inner.cells.items()):
+            name = f"{prefix}.{key}" if prefix else str(key)
+            found = given.cells.get(("k", name))
+            if isinstance(value, Tensor) and isinstance(found, Tensor):
+                replaced.append((inner, str(key), value))
+                m.set(inner, key, found)
+    result = calls.call(m, module, Args(args.span, args.frame, inputs if isinstance(inputs, tuple) else [inputs]))
+    for inner, key, value in replaced:
+        m.set(inner, key, value)
+    return result
+
+
 def optimizer(m: Machine, name: str, args: Args) -> Val:
     """`torch.optim.X(params, ...)`."""
     made = Instance(Lib(name), args.span)
@@ -423,4 +444,5 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "torch.nn.utils.clip_grad_norm_": _clip, "torch.nn.utils.clip_grad_value_": _clip, "copy.deepcopy": duplicates.deepcopy,
     "torch.utils.data.DataLoader": _data_loader, "torch.utils.data.dataloader.DataLoader": _data_loader,
     "torch.utils.data.TensorDataset": _dataset, "torch.save": _save, "torch.func.grad": _func_grad,
+    "torch.func.functional_call": _functional_call, "torch.nn.utils.stateless.functional_call": _functional_call,
 }  # fmt: skip

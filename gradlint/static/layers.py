@@ -149,7 +149,9 @@ def _run_sequence(m: Machine, value: Instance, args: Args) -> Val:
 def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
 
     row = m.catalog.row(base)
-    weights = [Input(p.cells[NODE]) for _, p in modules.named_parameters(m, value)]
+    weights = [
+        Input(held.cells[NODE]) for key, held in value.cells.items() if _is_own(key) and isinstance(held, Tensor)
+    ]
     given = (
         gather(m, row, None, args)
         if row is not None and row.module
@@ -165,6 +167,11 @@ def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
     if row is not None and len(row.outputs) > 1 and not row.when:
         return tuple(_output(m, node, args, flow) for flow in row.outputs)
     return Tensor(node)
+
+
+def _is_own(key: object) -> bool:
+    """A cell of a layer that its forward uses: whatever tensor stands there now, be it its parameter or another."""
+    return isinstance(key, str) and (not key.startswith("$") or key == OWN)
 
 
 def _output(m: Machine, node: int, args: Args, flow: str) -> Val:

@@ -21,6 +21,6 @@ def verdicts(text: str) -> dict[int, str]:
     for finding in found:
         if finding.severity == "error":
             demand = next(step for step in reversed(finding.path) if step.role == "demand")
-            for place in (demand, *finding.also):
-                answers[place.range.start.line] = SEVERED
+            lines = [demand.range.start.line, *(place.range.start.line for place in finding.also)]
+            answers.update(dict.fromkeys(lines, SEVERED))
     return answers

@@ -33,10 +33,11 @@ class _Recorder:
         try:
             found = self.grad(outputs, single, **{**flags, "allow_unused": True})
         except RuntimeError:
-            found = (None,) * len(single)
-        arrived = all(g is not None and bool((g != 0).any()) for g in found)
+            found = ()
+        arrived = bool(found) and all(g is not None and bool((g != 0).any()) for g in found)
         self.note(CONNECTED if arrived else SEVERED)
-        return tuple(torch.zeros_like(t) if g is None else g for g, t in zip(found, single, strict=True))
+        given = found or [None] * len(single)
+        return tuple(torch.zeros_like(t) if g is None else g for g, t in zip(given, single, strict=True))
 
     def ran(self, root: torch.Tensor, **flags: Any) -> None:
         if not root.requires_grad:
@@ -68,7 +69,7 @@ def verdicts(text: str) -> dict[int, str] | None:
     recorder = _Recorder()
     torch.manual_seed(0)
     torch.autograd.grad = recorder.asked  # type: ignore[assignment]
-    torch.Tensor.backward = lambda self, *a, **k: recorder.ran(self, **k)  # type: ignore[method-assign, assignment]
+    torch.Tensor.backward = lambda self, *a, **k: recorder.ran(self, **k)  # type: ignore[method-assign]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
