@@ -62,7 +62,19 @@ def blocks(path: Path) -> list[Block]:
 
 
 #: missing: blocks whose cut gradlint does not find yet
-MISSING: set[tuple[str, str, int]] = set()
+MISSING = {
+    (page, "Bad", number)
+    for page, count in {
+        "cam-weight-gradient": 2,
+        "dead-hook": 3,
+        "freed-graph": 2,
+        "legacy-backward-hook": 2,
+        "mistimed-grad": 2,
+        "module-requires-grad": 2,
+        "overwritten-capture": 2,
+    }.items()
+    for number in range(1, count + 1)
+}
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 every_block = pytest.mark.parametrize("block", BLOCKS, ids=lambda b: f"{b.page}-{b.section}-{b.number}")
 

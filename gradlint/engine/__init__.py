@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gradlint.engine import absent, severed, sides, terms
 from gradlint.engine.findings import Case, Rules
-from gradlint.engine.graph import NOTHING, UNKNOWN, Graph
+from gradlint.engine.graph import CUTS, NOTHING, UNKNOWN, Graph
 from gradlint.engine.merge import merge
 from gradlint.engine.verdict import Verdict
 from gradlint.finding import Finding
@@ -25,7 +25,16 @@ def judge(tape: Tape, catalog: Rules) -> list[Verdict]:
     extra: dict[int, list[Finding]] = {}
     for demand, finding in sides.judge(case, tape.demands):
         extra.setdefault(demand.id, []).append(finding)
-    return [_verdict(case, demand, extra.get(demand.id, [])) for demand in tape.demands]
+    verdicts = [
+        _verdict(case, demand, extra.get(demand.id, [])) for demand in tape.demands if demand.kind != "optimizer"
+    ]
+    told = {step.range for v in verdicts for f in v.findings for step in f.path if step.role == "cut"}
+    broken = {root for v in verdicts if v.verdict == "severed" for root in v.demand.roots}
+    for demand in tape.demands:
+        if demand.kind == "optimizer":
+            found = terms.untrained(case, demand, broken)
+            verdicts.append(Verdict(demand, "connected", "", tuple(f for f in found if f.range not in told)))
+    return verdicts
 
 
 def _verdict(case: Case, demand: Demand, extra: list[Finding]) -> Verdict:
@@ -48,8 +57,6 @@ def _broken(case: Case, demand: Demand) -> list[Finding]:
             found = [absent.export(case, demand)]
         case "loss-return":
             found = [terms.loss(case, demand)]
-        case "optimizer":
-            found = list(terms.untrained(case, demand))
         case _:
             found = _differentiated(case, demand)
     return [f for f in found if f is not None]
@@ -70,8 +77,13 @@ def _differentiated(case: Case, demand: Demand) -> list[Finding | None]:
 
 
 def _judged(case: Case, demand: Demand) -> list[int]:
-    """The targets a demand is judged by: a parameter never is, at a single demand."""
-    return [t for t in demand.targets if not case.graph.values[t].parameter]
+    """The targets a demand is judged by: a parameter never is, at a single demand, unless all it asks for are lost."""
+    graph = case.graph
+    plain = [t for t in demand.targets if not graph.values[t].parameter]
+    if plain or demand.kind != "autograd.grad" or not demand.roots:
+        return plain
+    reached = any(graph.towards(r).get(t, NOTHING) > CUTS for r in demand.roots for t in demand.targets)
+    return [] if reached else list(demand.targets[:1])
 
 
 def _of_target(case: Case, demand: Demand, target: int) -> Finding | None:

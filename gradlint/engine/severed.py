@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradlint.engine.findings import Case
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, UNKNOWN, ZEROES, is_source
-from gradlint.engine.verdict import cut_claim, name, preferred
+from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding
 from gradlint.tape import Demand, Flow
 
@@ -35,10 +35,10 @@ def root(case: Case, demand: Demand, value: int) -> Finding | None:
     if graph.strength[value] in (CUTS, SELECTS):
         return dead(case, demand, value, f"{label} does not depend on anything that requires grad")
     if graph.strength[value] == ZEROES:
-        frontier = preferred(graph.frontier(graph.live(ZEROES), value, ZEROES))
-        if frontier:
+        edges = frontier(graph, graph.live(ZEROES), value, ZEROES)
+        if edges:
             return cut_claim(
-                case, demand, graph.way(frontier, value), f"the gradient of {label} is always zero", contract="zeroed"
+                case, demand, graph.way(edges, value), f"the gradient of {label} is always zero", contract="zeroed"
             )
     return None
 
@@ -48,19 +48,19 @@ def dead(case: Case, demand: Demand, value: int, message: str) -> Finding | None
     graph = case.graph
     if not any(is_source(graph.values[ancestor]) for ancestor in graph.towards(value)):
         return None
-    frontier = preferred(graph.frontier(graph.live(), value))
-    return cut_claim(case, demand, graph.way(frontier, value), message) if frontier else None
+    edges = frontier(graph, graph.live(), value)
+    return cut_claim(case, demand, graph.way(edges, value), message) if edges else None
 
 
 def _between(case: Case, demand: Demand, root: int, value: int, level: int) -> Finding | None:
     graph = case.graph
     reached = frozenset(graph.reach([value], level))
-    frontier = preferred(graph.frontier(reached, root, level))
-    if not frontier:
+    edges = frontier(graph, reached, root, level)
+    if not edges:
         return None
     message = f"{name(case, demand, root)} cannot reach {name(case, demand, value)}"
     return cut_claim(
-        case, demand, graph.way(frontier, root, value), message, contract="zeroed" if level == ZEROES else "severed"
+        case, demand, graph.way(edges, root, value), message, contract="zeroed" if level == ZEROES else "severed"
     )
 
 
@@ -69,13 +69,13 @@ def _side_branch(case: Case, demand: Demand, root: int, value: int) -> Finding |
     graph = case.graph
     on_the_way = {a for a, strength in graph.towards(root).items() if strength > CUTS and graph.strength[a] > CUTS}
     shared = frozenset(a for a, strength in graph.towards(value).items() if strength == CUTS and a in on_the_way)
-    frontier = [e for e in preferred(graph.frontier(shared, value)) if e.flow == Flow.CUTS and not e.select]
-    if not frontier or any(
+    edges = [e for e in frontier(graph, shared, value) if e.flow == Flow.CUTS and not e.select]
+    if not edges or any(
         graph.towards(value).get(a, NOTHING) > CUTS for a in on_the_way if a != value and _computed(case, a)
     ):
         return None
     message = f"{name(case, demand, root)} cannot reach {name(case, demand, value)}, a copy off its way"
-    return cut_claim(case, demand, graph.way(frontier, value), message)
+    return cut_claim(case, demand, graph.way(edges, value), message)
 
 
 def _computed(case: Case, value: int) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
-from gradlint.engine.verdict import cut_claim, name, preferred
+from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding
 from gradlint.tape import Demand
 
@@ -47,10 +49,10 @@ def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
 def _dead_term(case: Case, demand: Demand, root: int, part: int) -> Finding | None:
     graph = case.graph
     level = ZEROES if graph.bare[part] == ZEROES else CUTS
-    frontier = preferred(graph.frontier(graph.live(level, bare=True), part, level))
-    if not frontier:
+    edges = frontier(graph, graph.live(level, bare=True), part, level)
+    if not edges:
         return None
-    way = graph.way(frontier, root, over=part)
+    way = graph.way(edges, root, over=part)
     remade = [v for v in graph.towards(part) if v in graph.unwanted]
     if remade:
         return hidden(case, demand, root, remade[-1], "warning")
@@ -82,8 +84,11 @@ def hidden(case: Case, demand: Demand, root: int, leaf: int, severity: str | Non
     return finding(case, claim)
 
 
-def untrained(case: Case, demand: Demand) -> list[Finding]:
-    """Parameters an optimizer steps, from which data flows to a root through cuts only, and which no root reaches."""
+def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding]:
+    """Parameters an optimizer steps, from which data flows to a root through cuts only, and which no root reaches.
+
+    Roots in `broken` have a finding of their own, which explains the parameters that lead to them.
+    """
     graph = case.graph
     best = {t: max((graph.towards(r).get(t, NOTHING) for r in demand.roots), default=NOTHING) for t in demand.targets}
     places: dict[object, Finding] = {}
@@ -91,13 +96,23 @@ def untrained(case: Case, demand: Demand) -> list[Finding]:
         if strength not in (SELECTS, CUTS, ZEROES) or graph.values[target].requires_grad != "yes":
             continue
         root = next(r for r in demand.roots if graph.towards(r).get(target, NOTHING) == strength)
-        level = ZEROES if strength == ZEROES else CUTS
-        frontier = preferred(graph.frontier(frozenset(graph.reach([target], level)), root, level))
-        if not frontier or graph.joined[root]:
+        if any(graph.towards(r).get(target, NOTHING) > NOTHING for r in broken):
             continue
-        way = graph.way(frontier, root, target)
+        level = ZEROES if strength == ZEROES else CUTS
+        edges = frontier(graph, frozenset(graph.reach([target], level)), root, level)
+        if not edges or graph.joined[root]:
+            continue
+        way = graph.way(edges, root, target)
         message = f"the optimizer steps {graph.values[target].label}, and no backward of this run reaches it"
-        found = cut_claim(case, demand, way, message, contract="untrained")
+        replaced = way.frontier.cause == "remade"  # nn.Parameter(f(w)) in a forward: the optimizer keeps the old one
+        found = cut_claim(
+            case,
+            demand,
+            way,
+            message,
+            contract="severed" if replaced else "untrained",
+            severity="warning" if replaced else None,
+        )
         if found is not None:
             places.setdefault((found.file, found.range), found)
     return list(places.values())
@@ -110,12 +125,8 @@ def loss(case: Case, demand: Demand) -> Finding | None:
         if graph.strength[root] not in (SELECTS, CUTS, ZEROES):
             continue
         level = ZEROES if graph.strength[root] == ZEROES else CUTS
-        frontier = preferred(graph.frontier(graph.live(level), root, level))
-        if (
-            frontier
-            and frontier[-1].cause != "grad-mode"
-            and any(is_source(graph.values[a]) for a in graph.towards(root))
-        ):
+        edges = frontier(graph, graph.live(level), root, level)
+        if edges and edges[-1].cause != "grad-mode" and any(is_source(graph.values[a]) for a in graph.towards(root)):
             message = f"what {demand.label} returns is a constant for autograd"
-            return cut_claim(case, demand, graph.way(frontier, root), message, contract="dead-loss", likely=True)
+            return cut_claim(case, demand, graph.way(edges, root), message, contract="dead-loss", likely=True)
     return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Literal
 
 import msgspec
 
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, cuts, doubtful, finding
-from gradlint.engine.graph import Way
+from gradlint.engine.graph import CUTS, Graph, Way
 from gradlint.finding import Contract, Finding, Severity
 from gradlint.tape import Demand, Edge
 
@@ -46,7 +47,23 @@ def cut_claim(case: Case, demand: Demand, way: Way, message: str, *, contract: C
     return finding(case, claim)
 
 
-def preferred(edges: list[Edge]) -> list[Edge]:
-    """The frontier with the edge to report last: a gradient without a graph explains nothing where something else does."""
-    weak = [e for e in edges if e.cause == "no-create-graph"]
-    return [*weak, *(e for e in edges if e.cause != "no-create-graph")] if len(weak) < len(edges) else edges
+def frontier(graph: Graph, live: AbstractSet[int], end: int, level: int = CUTS) -> list[Edge]:
+    """The cuts that end the last live stretch before `end`, the one to report last.
+
+    A cut whose data lives again further on explains nothing; nor does a gradient without a graph where another cut does.
+    """
+    edges = graph.frontier(live, end, level)
+    last = _dead_stretch(graph, live, end)
+    near = [e for e in edges if e.dst in last] or edges
+    return sorted(near, key=lambda e: e.cause != "no-create-graph")
+
+
+def _dead_stretch(graph: Graph, live: AbstractSet[int], end: int) -> set[int]:
+    """The values that lead to `end` without passing a live one."""
+    found, todo = {end}, [end]
+    while todo:
+        for edge in graph.into[todo.pop()]:
+            if edge.src not in live and edge.src not in found:
+                found.add(edge.src)
+                todo.append(edge.src)
+    return found

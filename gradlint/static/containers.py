@@ -159,7 +159,7 @@ def get_item(m: Machine, frame: Frame, value: Val, index: Val, span: Span) -> Va
         return m.alternatives(index, lambda i: get_item(m, frame, value, i, span))
     match value:
         case tuple() | ListObj() | str() | range() | bytes():
-            return _get_sequence(m, value, index)
+            return get_position(m, value, index)
         case DictObj():
             return _get_key(m, frame, value, index, span)
         case Tensor() | Array():
@@ -175,7 +175,8 @@ def get_item(m: Machine, frame: Frame, value: Val, index: Val, span: Span) -> Va
     return Scalar() if isinstance(value, Scalar) else Unknown("item", value)
 
 
-def _get_sequence(m: Machine, value: Val, index: Val) -> Val:
+def get_position(m: Machine, value: Val, index: Val) -> Val:
+    """`sequence[index]`."""
     known = content(value) if isinstance(value, ListObj) else value
     if isinstance(index, Slice):
         cut = index.known()
@@ -256,7 +257,7 @@ def set_item(m: Machine, frame: Frame, receiver: Val, index: Val, value: Val, sp
     """`receiver[index] = value`."""
     match receiver:
         case ListObj():
-            _set_position(m, receiver, index, value)
+            set_position(m, receiver, index, value)
         case DictObj():
             set_key(m, receiver, index, value, span)
             return
@@ -274,7 +275,8 @@ def set_item(m: Machine, frame: Frame, receiver: Val, index: Val, value: Val, sp
     attributes.capture_store(m, value, span, "item", m.text(span))
 
 
-def _set_position(m: Machine, receiver: ListObj, index: Val, value: Val) -> None:
+def set_position(m: Machine, receiver: ListObj, index: Val, value: Val) -> None:
+    """`list[index] = value`."""
     known = list(content(receiver))
     if isinstance(index, int) and -len(known) <= index < len(known):
         known[index] = value

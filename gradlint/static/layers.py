@@ -338,10 +338,14 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
     if short == "save_for_backward":
         m.set(value, "saved_tensors", tuple(args.positional))
         return None
-    if "$inner" in value.cells and short in methods.DICT:
-        return methods.DICT[short](m, value.cells["$inner"], args)
+    if "$inner" in value.cells:
+        inner = value.cells["$inner"]
+        table = methods.DICT if isinstance(inner, DictObj) else methods.LIST
+        if short in table:
+            return table[short](m, inner, args)
     if short == "__init__" and "$inner" in value.cells:
-        modules.library_init(m, value, "builtins.dict", args)
+        kind = "dict" if isinstance(value.cells["$inner"], DictObj) else "list"
+        modules.library_init(m, value, f"builtins.{kind}", args)
         return None
     if short in ("__init__", "__init_subclass__", "__setattr__", "__post_init__"):
         if short == "__setattr__" and isinstance(args.get(0), str):

@@ -40,6 +40,7 @@ _MODULE_BASES = frozenset((
 ))  # fmt: skip
 #: built-in classes whose instances of project subclasses hold a dict
 _DICTS = ("builtins.dict", "collections.OrderedDict", "collections.UserDict", "collections.defaultdict")
+_LISTS = ("builtins.list", "collections.deque", "collections.UserList", "builtins.set")
 _SEQUENCES = ("torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ParameterList")
 _MAPPINGS = ("torch.nn.ModuleDict", "torch.nn.ParameterDict")
 
@@ -73,8 +74,10 @@ def begin(m: Machine, made: Instance) -> None:
     """A new instance: modules start in training mode."""
     if is_module(m, made):
         made.cells["training"] = True if m.whole else Scalar()
-    elif classes.library_base(m, made.cls) in _DICTS:
-        made.cells["$inner"] = DictObj()
+    else:
+        base = classes.library_base(m, made.cls)
+        if base in _DICTS or base in _LISTS:
+            made.cells["$inner"] = DictObj() if base in _DICTS else ListObj()
 
 
 def library_name(m: Machine, value: Instance) -> str:
@@ -92,6 +95,8 @@ def library_init(m: Machine, made: Instance, base: str, args: Args) -> Val:
         layers.build(m, made, base, args)
     elif base in _DICTS:
         m.set(made, "$inner", builtin_functions.FUNCTIONS["builtins.dict"](m, args))
+    elif base in _LISTS:
+        m.set(made, "$inner", builtin_functions.FUNCTIONS["builtins.list"](m, args))
     return made
 
 
@@ -173,7 +178,9 @@ def read(m: Machine, frame: object, value: Instance, name: str, span: Span) -> V
     if isinstance(value.cls, Lib) and not is_module(m, value):
         return layers.read_library(m, value, name, span)
     if not is_module(m, value):
-        return Native(value, name) if "$inner" in value.cells and name in methods.DICT else NotImplemented
+        inner = value.cells.get("$inner")
+        table = methods.DICT if isinstance(inner, DictObj) else methods.LIST
+        return Native(value, name) if inner is not None and name in table else NotImplemented
     if name == "_modules":
         made = DictObj()
         for key, child in children(m, value):
@@ -197,7 +204,12 @@ def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
     if base in _MAPPINGS and isinstance(index, str):
         return value.cells.get(index, Unknown(index, value))
     if "$inner" in value.cells:
-        return containers.get_key(m, value.cells["$inner"], index)
+        inner = value.cells["$inner"]
+        return (
+            containers.get_key(m, inner, index)
+            if isinstance(inner, DictObj)
+            else containers.get_position(m, inner, index)
+        )
     if "$tensors" in value.cells:
         from gradlint.static.tensors import element
 
@@ -210,7 +222,11 @@ def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
 def set_item(m: Machine, value: Instance, index: Val, given: Val) -> Val:
     """`sequential[i] = module`, `modules["name"] = module`."""
     if "$inner" in value.cells:
-        m.set(value.cells["$inner"], ("k", index), given)
+        inner = value.cells["$inner"]
+        if isinstance(inner, DictObj):
+            m.set(inner, ("k", index), given)
+        else:
+            containers.set_position(m, inner, index, given)
         return None
     if is_module(m, value) and isinstance(index, (int, str)):
         m.set(value, str(index), given)
@@ -225,7 +241,10 @@ def iterate(m: Machine, value: Instance, span: Span) -> Val:
     if "$tensors" in value.cells:
         return [get_item(m, value, Scalar(), span)], False
     if "$inner" in value.cells:
-        return [k for k, _ in dict_items(value.cells["$inner"])], False
+        inner = value.cells["$inner"]
+        if isinstance(inner, DictObj):
+            return [k for k, _ in dict_items(inner)], not containers.is_open(inner)
+        return list(content(inner)), not containers.is_open(inner)
     if not is_module(m, value):
         return NotImplemented
     base = library_name(m, value)

@@ -30,30 +30,15 @@ from gradlint.static.values import (
     dict_items,
     options,
 )  # fmt: skip
-from gradlint.tape import Flow, Kind, Span
+from gradlint.tape import Edge, Flow, Kind, Span
 
 if TYPE_CHECKING:
     from gradlint.catalog import Row
 
 FLOWS = {"carries": Flow.CARRIES, "cuts": Flow.CUTS, "zeroes": Flow.ZEROES, "unknown": Flow.UNKNOWN}
 KINDS = {"array": Kind.ARRAY, "image": Kind.ARRAY, "number": Kind.NUMBER, "list": Kind.NUMBER}
-#: operations that only prepare an export: with it they are one step, placed at the whole chain and named by the export
-PREPARES = frozenset(
-    [
-        ".detach()",
-        ".data",
-        ".cpu()",
-        ".clone()",
-        ".contiguous()",
-        ".float()",
-        ".double()",
-        ".to()",
-        ".half()",
-        ".numpy()",
-        ".squeeze()",
-        "[...]",
-    ]
-)
+#: casts that prepare an export: with it they are one step, placed at the whole chain and named by the export
+PREPARES = frozenset((".byte()", ".to()", ".type()", ".int()", ".long()", ".short()", ".char()"))
 
 
 def nodes_used(m: Machine, value: Val, depth: int = 2) -> list[int]:
@@ -94,9 +79,14 @@ def export_source(m: Machine, node: int, span: Span) -> int:
     """Where an export's chain begins: back over preparing steps that are written inside the export's own expression."""
     while True:
         into = m.tape.into[node]
-        if len(into) != 1 or into[0].op not in PREPARES or into[0].at is not None or not _inside(into[0].span, span):
+        if len(into) != 1 or into[0].at is not None or not _inside(into[0].span, span) or not _prepares(into[0]):
             return node
         node = into[0].src
+
+
+def _prepares(edge: Edge) -> bool:
+    """A step that an export may take along: what carries, a detach, a cast; not what has no derivative in itself."""
+    return edge.flow == Flow.CARRIES or edge.cause in ("detach", "data-attribute") or edge.op in PREPARES
 
 
 def _inside(inner: Span, outer: Span) -> bool:

@@ -28,7 +28,10 @@ else:
 TABLES: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "canned.toml").read_text(encoding="utf-8"))
 NOT_RUN: dict[str, str] = TABLES["not-run"]
 
-_SHAPES = dict(x=(3, 4), y=(3, 4), v=(4,), s=(), q=(4, 4), image=(1, 2, 6, 6), photo=(3, 16, 16), single=(3, 4), z=(3, 4))
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "x": (3, 4), "y": (3, 4), "v": (4,), "s": (), "q": (4, 4), "image": (1, 2, 6, 6), "photo": (3, 16, 16),
+    "single": (3, 4), "z": (3, 4),
+}  # fmt: skip
 _DTYPES = {"single": torch.float32, "z": torch.complex128}  #: the rest is double
 _MODULES: dict[str, Any] = {
     "torch": torch, "nn": torch.nn, "F": torch.nn.functional, "D": torch.distributions, "np": np, "numpy": np,

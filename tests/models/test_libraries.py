@@ -32,14 +32,14 @@ def _quiet() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _operators() -> Iterator[object]:
-    """What torchvision wants to find."""
-    declared = None
-    with suppress(RuntimeError):
-        declared = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
+def _operators() -> Any:
+    """What torchvision wants to find; kept alive as long as the tests run."""
+    library: Any = torch.library.Library
+    declared = library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        with suppress(RuntimeError):
             declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield declared
+    return declared
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
@@ -66,7 +66,7 @@ def _scene(name: str) -> Scene:
 def _import(name: str) -> ModuleType:
     """The library, and as much of the path as are modules."""
     parts = name.split(".")
-    library = pytest.importorskip(parts[0], exc_type=ImportError)
+    library: ModuleType = pytest.importorskip(parts[0], exc_type=ImportError)
     for end in range(2, len(parts)):
         with suppress(ImportError):
             importlib.import_module(".".join(parts[:end]))
