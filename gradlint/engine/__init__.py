@@ -66,14 +66,19 @@ def _differentiated(case: Case, demand: Demand) -> list[Finding | None]:
     found: list[Finding | None] = [_of_target(case, demand, t) for t in _judged(case, demand)]
     if any(found) or demand.kind == "grad-read":
         return found
+    graph = case.graph
+    live = [t for t in _judged(case, demand) if graph.strength[t] > CUTS]
+    reached = any(graph.towards(r).get(t, NOTHING) > CUTS for r in demand.roots for t in live)
     for root in demand.roots:
-        lost = (
-            severed.root(case, demand, root)
-            or terms.hidden_cut(case, demand, root)
-            or absent.no_graph(case, demand, root)
-        )
+        lost = None if reached else _of_root(case, demand, root)
         found += [lost] if lost is not None else terms.dead_terms(case, demand, root)
     return found
+
+
+def _of_root(case: Case, demand: Demand, root: int) -> Finding | None:
+    return (
+        severed.root(case, demand, root) or terms.hidden_cut(case, demand, root) or absent.no_graph(case, demand, root)
+    )
 
 
 def _judged(case: Case, demand: Demand) -> list[int]:

@@ -36,13 +36,11 @@ def _created(made_of: list[Value], demand: Demand) -> Span:
 
 
 def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
-    """The target is completely known, requires grad, and no root was computed from it."""
+    """The target is completely known, and no root was computed from it."""
     graph = case.graph
-    if not demand.whole or not demand.roots or not graph.certain[target] or graph.joined[target]:
+    if not demand.whole or not demand.roots or graph.values[target].joined or graph.unknown[target]:
         return None
-    if any(
-        graph.towards(r).get(target, NOTHING) > NOTHING or graph.unknown[r] or graph.joined[r] for r in demand.roots
-    ):
+    if any(graph.towards(r).get(target, NOTHING) > NOTHING or graph.unknown[r] for r in demand.roots):
         return None
     capture, place = _kept(graph, target, demand)
     message = f"{name(case, demand, demand.roots[-1])} was not computed from {name(case, demand, target)}"

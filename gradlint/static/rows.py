@@ -113,6 +113,9 @@ def gather(m: Machine, row: Row, receiver: Val, args: Args, flow: str | None = N
         numeric = isinstance(value, Scalar)
         scaled = row.product and len(tensors) == 1
         for node in nodes_used(m, value):
+            if cause in ("numpy", "number") and m.tape.values[node].kind in (Kind.ARRAY, Kind.NUMBER):
+                found.append(Input(node))  # it has left torch before: data goes on
+                continue
             source = export_source(m, node, args.span) if cause in ("numpy", "number") else node
             found.append(
                 Input(
