@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,6 +21,12 @@ class _Recorder:
         self.grad = torch.autograd.grad
         self.backward = torch.Tensor.backward
 
+    def arrived(self, found: Sequence[torch.Tensor | None]) -> list[bool]:
+        """Whether each gradient is there and not zero; values that have overflowed make the program useless."""
+        if any(g is not None and not bool(torch.isfinite(g).all()) for g in found):
+            raise OverflowError
+        return [g is not None and bool((g != 0).any()) for g in found]
+
     def note(self, verdict: str) -> None:
         frame = sys._getframe(1)
         while frame.f_code.co_filename != FILE and frame.f_back is not None:
@@ -34,8 +41,7 @@ class _Recorder:
             found = self.grad(outputs, single, **{**flags, "allow_unused": True})
         except RuntimeError:
             found = ()
-        arrived = bool(found) and all(g is not None and bool((g != 0).any()) for g in found)
-        self.note(CONNECTED if arrived else SEVERED)
+        self.note(CONNECTED if found and all(self.arrived(found)) else SEVERED)
         given = found or [None] * len(single)
         return tuple(torch.zeros_like(t) if g is None else g for g, t in zip(given, single, strict=True))
 
@@ -45,7 +51,7 @@ class _Recorder:
             return
         leaves = _leaves(root)
         found = self.grad(root, leaves, retain_graph=True, allow_unused=True)
-        self.note(CONNECTED if any(g is not None and bool((g != 0).any()) for g in found) else SEVERED)
+        self.note(CONNECTED if any(self.arrived(found)) else SEVERED)
 
 
 def _leaves(root: torch.Tensor) -> list[torch.Tensor]:
