@@ -27,6 +27,7 @@ from gradlint.static.values import (
     Partial,
     Scalar,
     Super,
+    Tensor,
     Unknown,
     Val,
     Wrapped,
@@ -125,7 +126,7 @@ def _tuple(m: Machine, args: Args) -> Val:
     if not args.positional:
         return ()
     known, exact = containers.sequence(m, args.frame, args.get(0), args.span)
-    return tuple(known) if exact else ListObj(known, "list", True)
+    return tuple(known) if exact else ListObj(known, "tuple", True)
 
 
 def _set(m: Machine, args: Args) -> Val:
@@ -233,6 +234,8 @@ def _has(m: Machine, args: Args, receiver: Val, name: str) -> bool | None:
             return (
                 False if not classes.library_base(m, receiver.cls) and not classes.unknown_base(receiver.cls) else None
             )
+        case Tensor():
+            return True if m.catalog.row(f"{tensors.TENSOR}.{name}") or name in ("grad", "requires_grad") else None
         case None:
             return False
     return None

@@ -203,7 +203,7 @@ def bind_parameters(m: Machine, frame: Frame, function: Function, args: Args) ->
         m.set(frame, name, _or_default(m, function, name, value, args))
     if params.star is not None:
         extra = args.positional[len(names) :]
-        m.set(frame, params.star.name, ListObj(extra, "list", True) if args.rest else tuple(extra))
+        m.set(frame, params.star.name, ListObj(extra, "tuple", True) if args.rest else tuple(extra))
     for param in params.kwonly:
         m.set(frame, param.name, _or_default(m, function, param.name, keywords.pop(param.name, MISSING), args))
     if params.kwargs is not None:

@@ -223,6 +223,9 @@ def _bool_op(m: Machine, frame: Frame, node: p.BoolOp) -> Val:
         return NORMAL
 
     m.branch(frame, [lambda: NORMAL, right])
+    parts = tuple(v.about for v in (left, results[-1]) if isinstance(v, Scalar) and v.about)
+    if parts and all(isinstance(r, (bool, Scalar)) for r in results if r is not MISSING):
+        return Scalar(about=(node.op, parts))
     return join_values(m, [r for r in results if r is not MISSING])
 
 
@@ -279,6 +282,9 @@ def narrow(m: Machine, frame: Frame, test: p.Expr, value: Val, outcome: bool) ->
         kind, subject = value.about
         if kind.startswith("not "):
             kind, outcome = kind[4:], not outcome
+        if kind in ("and", "or") and outcome == (kind == "and"):
+            for part in subject:
+                narrow(m, frame, test, Scalar(about=part), outcome)
         if kind == "requires_grad" and outcome:
             tensors.assume_live(m, subject)
     attributes.narrow_name(m, frame, test, outcome)
@@ -337,7 +343,7 @@ def _set(m: Machine, frame: Frame, node: p.SetExpr) -> Val:
 
 def _tuple(m: Machine, frame: Frame, node: p.TupleExpr) -> Val:
     values, exact = _elements(m, frame, node.elements)
-    return tuple(values) if exact else ListObj(values, "list", True)
+    return tuple(values) if exact else ListObj(values, "tuple", True)
 
 
 def _dict(m: Machine, frame: Frame, node: p.DictExpr) -> Val:

@@ -40,7 +40,7 @@ def call(m: Machine, native: Native, args: Args) -> Val:
         case Array():
             return tensors.array_method(m, receiver, native.name, args)
         case ListObj():
-            return _dispatch(m, LIST if receiver.kind == "list" else SET, receiver, native.name, args)
+            return _dispatch(m, {"list": LIST, "tuple": TUPLE}.get(receiver.kind, SET), receiver, native.name, args)
         case DictObj():
             return _dispatch(m, DICT, receiver, native.name, args)
         case tuple():
