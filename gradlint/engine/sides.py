@@ -22,9 +22,9 @@ def judge(case: Case, demands: list[Demand]) -> list[tuple[Demand, Finding]]:
     roots = [(d, r) for d in demands for r in d.roots]
     if not gradients or not roots:
         return []
-    from_gradient = graph.reach(gradients, -2)
+    from_gradient = _made_of(graph, set(gradients))
     on_the_way = {a: d for d, r in roots for a in graph.towards(r) if graph.into[a] and graph.strength[a] > 0}
-    from_features = _beside(graph, set(on_the_way) - from_gradient)
+    from_features = _made_of(graph, set(on_the_way) - from_gradient, beside=True)
     found: dict[object, tuple[Demand, Finding]] = {}
     for edge in _foreign(graph):
         side = _side(edge, from_features, from_gradient)
@@ -37,15 +37,20 @@ def judge(case: Case, demands: list[Demand]) -> list[tuple[Demand, Finding]]:
     return list(found.values())
 
 
-def _beside(graph: Graph, starts: set[int]) -> set[int]:
-    """What is made of the features, leaving out the gradients that were taken through them."""
+def _made_of(graph: Graph, starts: set[int], *, beside: bool = False) -> set[int]:
+    """What holds the numbers of `starts`, changed or not; on request leaving out gradients that were taken through them."""
     found, todo = set(starts), list(starts)
     while todo:
         for edge in graph.out[todo.pop()]:
-            if edge.dst not in found and not graph.values[edge.dst].gradient:
+            if edge.dst not in found and _keeps(edge) and not (beside and graph.values[edge.dst].gradient):
                 found.add(edge.dst)
                 todo.append(edge.dst)
     return found
+
+
+def _keeps(edge: Edge) -> bool:
+    """Whether the numbers themselves go on: an index, a mask or a class is no feature map any more."""
+    return not edge.select and edge.cause != "non-differentiable"
 
 
 def _foreign(graph: Graph) -> list[Edge]:
@@ -61,9 +66,10 @@ def _side(edge: Edge, features: set[int], gradient: set[int]) -> str | None:
 
 
 def _meets(graph: Graph, edge: Edge, other: set[int]) -> bool:
-    """Whether the value meets the other side later."""
-    reached = graph.reach([edge.dst], -2)
-    return any(e.dst in other and e.src in other for v in reached for e in graph.into[v])
+    """Whether the value is multiplied with the other side later."""
+    changed = _made_of(graph, {edge.dst})
+    factors = ([e.src for e in edges if e.product] for edges in graph.into)
+    return any(any(s in changed for s in f) and any(s in other and s not in changed for s in f) for f in factors)
 
 
 def _finding(case: Case, demand: Demand, edge: Edge, side: str) -> Finding | None:

@@ -271,7 +271,12 @@ def register_loose(m: Machine, layer: Val, kind: str, args: Args) -> Val:
 
 
 def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
-    """Fire the hooks registered on unknown layers of what is called; the activation lies between input and output."""
+    """Fire the hooks registered on unknown layers of what is called; the activation lies between input and output.
+
+    What a hook itself calls fires none: a hook that is read from the model it hangs on would call itself for ever.
+    """
+    if m.state.cells.get("hook", False):
+        return output
     entries = [e for e in m.state.cells.get("loose", ()) if e[2] is root_of(callee)]
     if not entries or not isinstance(output, (Tensor, Unknown, tuple)):
         return output
@@ -318,8 +323,6 @@ def read_library(m: Machine, value: Instance, name: str, span: Span) -> Val:
         return ListObj([group])
     if name == "dataset" and "$dataset" in value.cells:
         return value.cells["$dataset"]
-    if value.cls.name == "argparse.Namespace":
-        return Scalar()
     if value.cls.name == "argparse.Namespace":
         return Scalar()
     return Native(value, f"{value.cls.name}.{name}")

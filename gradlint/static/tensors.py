@@ -354,8 +354,7 @@ def compare(m: Machine, op: str, left: Val, right: Val, span: Span) -> Val:
     if any(isinstance(v, Tensor) for v in sides):
         return Tensor(compute(m, op, inputs, span))
     if any(isinstance(v, Array) for v in sides):
-        plain = [Input(i.node) for i in inputs]
-        return Array(compute(m, op, plain, span, Kind.ARRAY, foreign=True) if inputs else None)
+        return Array(compute(m, op, inputs, span, Kind.ARRAY) if inputs else None)
     if any(isinstance(v, (str, bytes, Lib)) or v is None for v in sides) or not any(
         isinstance(v, Unknown) for v in sides
     ):
