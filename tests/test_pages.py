@@ -65,7 +65,6 @@ def blocks(path: Path) -> list[Block]:
 MISSING = {
     (page, "Bad", number)
     for page, count in {
-        "cam-weight-gradient": 2,
         "dead-hook": 3,
         "freed-graph": 2,
         "legacy-backward-hook": 2,

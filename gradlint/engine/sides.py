@@ -1,43 +1,103 @@
-"""NumPy on one side of a class activation map: features or gradients changed outside torch before they meet in a product.
+"""The two sides of a class activation map, features and gradients: NumPy on one of them, and gradients of the wrong tensor.
 
 Right for display; a limit if the map is differentiated further. The feature side is a tensor on the way to a demand's root, or
-an array made from it; the gradient side comes from `.grad`, `autograd.grad` or a backward hook.
+an array made from it; the gradient side comes from `.grad`, `autograd.grad` or a backward hook. A map is known by the product
+of its two sides, or, where a program stops before it, by what the program calls its values.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterator
 
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import Graph
 from gradlint.finding import Finding
-from gradlint.tape import Demand, Edge
+from gradlint.tape import Demand, Edge, Flow, Kind, Span
 
-FEATURES, GRADIENT = "cam-numpy-features", "cam-numpy-gradient"
+FEATURES, GRADIENT, WEIGHT = "cam-numpy-features", "cam-numpy-gradient", "cam-weight-gradient"
+#: names that people give to the values of a class activation map
+MAP = re.compile(r"(feature|activation)_?maps?|fmaps?\b|(\b|_)cams?(\b|_)|grad_?cam|heat_?map", re.IGNORECASE)
+
+LAYER_OPERATIONS = 3  #: a convolution, its normalisation, its activation
+
+
+class Sides:
+    """What belongs to the features and what to the gradients of one tape, up to and beyond where they meet."""
+
+    def __init__(self, graph: Graph, demands: list[Demand]) -> None:
+        self.graph = graph
+        self.demands = [d for d in demands if d.roots]
+        self.gradient = made_of(graph, {v.id for v in graph.values if v.gradient})
+        on_the_way = {a for d in self.demands for r in d.roots for a in graph.towards(r)
+                      if graph.into[a] and graph.strength[a] > 0}  # fmt: skip
+        self.features = made_of(graph, on_the_way - self.gradient, beside=True)
+
+    def of(self, edge: Edge) -> str | None:
+        """The side an operation lies on: only one, so before the two meet."""
+        if (edge.dst in self.features) == (edge.dst in self.gradient):
+            return None  # they have met, or it belongs to neither
+        side = FEATURES if edge.dst in self.features else GRADIENT
+        return side if edge.src in (self.features if side == FEATURES else self.gradient) else None
+
+    def meets(self, value: int, other: set[int]) -> bool:
+        """Whether the value is multiplied with the other side later."""
+        changed = made_of(self.graph, {value})
+        factors = ([e.src for e in edges if e.product] for edges in self.graph.into)
+        return any(any(s in changed for s in f) and any(s in other and s not in changed for s in f) for f in factors)
+
+    def demand(self, time: int) -> Demand | None:
+        """The last demand before that moment: the one whose map it is."""
+        return max((d for d in self.demands if d.time < time), key=lambda d: d.time, default=None)
 
 
 def judge(case: Case, demands: list[Demand]) -> list[tuple[Demand, Finding]]:
     """The findings of a whole tape, each with the demand whose map it belongs to."""
     graph = case.graph
-    gradients = [v.id for v in graph.values if v.gradient]
-    roots = [(d, r) for d in demands for r in d.roots]
-    if not gradients or not roots:
+    if not any(v.gradient for v in graph.values) and not any(e.foreign for edges in graph.into for e in edges):
         return []
-    from_gradient = _made_of(graph, set(gradients))
-    on_the_way = {a: d for d, r in roots for a in graph.towards(r) if graph.into[a] and graph.strength[a] > 0}
-    from_features = _made_of(graph, set(on_the_way) - from_gradient, beside=True)
+    sides = Sides(graph, demands)
     found: dict[object, tuple[Demand, Finding]] = {}
-    for edge in _foreign(graph):
-        side = _side(edge, from_features, from_gradient)
-        if side is None or not _meets(graph, edge, from_gradient if side == FEATURES else from_features):
-            continue
-        demand = max((d for d, _ in roots if d.time < edge.time), key=lambda d: d.time, default=None)
-        made = _finding(case, demand, edge, side) if demand is not None else None
-        if demand is not None and made is not None:
-            found.setdefault((made.rule, made.file, made.range), (demand, made))
+    for demand, one in (*_changed(case, sides), *_of_weights(case, sides)):
+        if one is not None:
+            found.setdefault((one.rule, one.file, one.range), (demand, one))
     return list(found.values())
 
 
-def _made_of(graph: Graph, starts: set[int], *, beside: bool = False) -> set[int]:
+def _changed(case: Case, sides: Sides) -> Iterator[tuple[Demand, Finding | None]]:
+    """Value-changing NumPy operations on one side."""
+    graph = sides.graph
+    for edge in (e for edges in graph.into for e in edges if e.foreign):
+        side = sides.of(edge)
+        demand = sides.demand(edge.time)
+        if side is None or demand is None:
+            continue
+        if sides.meets(edge.dst, sides.gradient if side == FEATURES else sides.features) or _named(sides, edge):
+            what = "feature maps" if side == FEATURES else "gradient that weights the feature maps"
+            verb = "are" if side == FEATURES else "is"
+            message = f"the {what} of a class activation map {verb} changed by NumPy: {paths.text(graph.values[edge.dst].label)}"
+            yield demand, _finding(case, side, edge.src, edge.time, edge.span, edge.op, message, demand)
+
+
+def _of_weights(case: Case, sides: Sides) -> Iterator[tuple[Demand, Finding | None]]:
+    """Feature maps weighted by the gradient of a parameter."""
+    graph = sides.graph
+    reads = {d.span: d for d in sides.demands if d.kind == "grad-read" and any(graph.values[t].parameter for t in d.targets)}  # fmt: skip
+    for value in graph.values:
+        demand = reads.get(value.span) if value.gradient else None
+        if demand is not None and sides.meets(value.id, sides.features - sides.gradient):
+            message = f"feature maps are weighted by {value.label}, the gradient of a weight, not of the maps"
+            yield demand, _finding(case, WEIGHT, value.id, demand.time, demand.span, demand.label, message, demand)
+
+
+def _finding(case: Case, slug: str, value: int, time: int, place: Span, label: str, message: str,
+             demand: Demand) -> Finding | None:  # fmt: skip
+    steps = [paths.taken(case.graph, value, time), paths.step("cause", place, label)]
+    return finding(case, Claim("other", "", place, message, paths.ended(steps, demand), slug=slug))
+
+
+def made_of(graph: Graph, starts: set[int], *, beside: bool = False) -> set[int]:
     """What holds the numbers of `starts`, changed or not; on request leaving out gradients that were taken through them."""
     found, todo = set(starts), list(starts)
     while todo:
@@ -53,31 +113,31 @@ def _keeps(edge: Edge) -> bool:
     return not edge.select and edge.cause != "non-differentiable"
 
 
-def _foreign(graph: Graph) -> list[Edge]:
-    return [e for edges in graph.into for e in edges if e.foreign]
+def _named(sides: Sides, edge: Edge) -> bool:
+    """Whether the program calls what is changed, or what comes of it, a part of a class activation map."""
+    graph = sides.graph
+    values = {edge.src, *made_of(graph, {edge.dst})}
+    todo = [edge.src]
+    while todo:
+        for earlier in graph.into[todo.pop()]:
+            if earlier.src not in values and _exports(graph, earlier):
+                values.add(earlier.src)
+                todo.append(earlier.src)
+    read = {graph.values[v].span for v in values if graph.values[v].gradient}
+    for target in (t for d in sides.demands if d.span in read for t in d.targets):
+        values |= _maps_of(graph, target)
+    labels = (c.label for v in values for c in graph.captures.get(v, ()) if c.kind in paths.NAMES)
+    return any(MAP.search(label) for label in labels)
 
 
-def _side(edge: Edge, features: set[int], gradient: set[int]) -> str | None:
-    """Which side an operation lies on: only one, so before the two meet."""
-    if (edge.dst in features) == (edge.dst in gradient):
-        return None  # they have met, or it belongs to neither
-    side = features if edge.dst in features else gradient
-    return None if edge.src not in side else FEATURES if side is features else GRADIENT
+def _maps_of(graph: Graph, target: int) -> set[int]:
+    """What a gradient was asked of; of a layer's weights: what the layer makes, its activation included."""
+    found = {target}
+    for _ in range(LAYER_OPERATIONS if graph.values[target].parameter else 0):
+        found |= {e.dst for v in found for e in graph.out[v]}
+    return found
 
 
-def _meets(graph: Graph, edge: Edge, other: set[int]) -> bool:
-    """Whether the value is multiplied with the other side later."""
-    changed = _made_of(graph, {edge.dst})
-    factors = ([e.src for e in edges if e.product] for edges in graph.into)
-    return any(any(s in changed for s in f) and any(s in other and s not in changed for s in f) for f in factors)
-
-
-def _finding(case: Case, demand: Demand, edge: Edge, side: str) -> Finding | None:
-    graph = case.graph
-    what = "feature maps" if side == FEATURES else "gradient"
-    steps = [paths.taken(graph, edge.src, edge.time), paths.step("cause", edge.span, edge.op)]
-    message = f"the {what} of a class activation map are changed by NumPy: {edge.op}" if side == FEATURES else (
-        f"the gradient that weights a class activation map is changed by NumPy: {edge.op}"
-    )  # fmt: skip
-    claim = Claim("other", "", edge.span, message, paths.ended(steps, demand), slug=side)
-    return finding(case, claim)
+def _exports(graph: Graph, edge: Edge) -> bool:
+    """A step on the way out of torch."""
+    return graph.values[edge.dst].kind == Kind.ARRAY or edge.flow == Flow.CUTS

@@ -239,7 +239,7 @@ def use(m: Machine, value: Val) -> None:
     node = owner.cells[NODE]
     m.tape.wanted.add(node)
     known = m.tape.values[node]
-    if known.parameter or not m.state.cells["roots"]:
+    if not m.state.cells["roots"]:
         m.sites[span] = m.text(span)
         return
     moved = owner.cells.get("$moved")
