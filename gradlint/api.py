@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import msgspec
 
 from gradlint import config as settings
 from gradlint import discovery, suppress
-from gradlint.catalog import Catalog, CatalogError
+from gradlint.catalog import Catalog, CatalogError, Rule
 from gradlint.config import Config, Loaded
 from gradlint.discovery import File, Found
 from gradlint.finding import FileError, Finding, Site
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from gradlint.engine import Verdict
     from gradlint.static import Result, Source
     from gradlint.tape import Tape
+
+Watch = Callable[[int, int, str], None]  #: told how much is done, of how much, and what comes now
 
 UNUSED = "unused-suppression"
 #: a file up to this size is parsed although it holds no word that matters: a syntax error in it is worth a word
@@ -103,6 +105,12 @@ class Outcome(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     texts: Texts
+    rules: dict[str, Rule]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody ended the run before it was done."""
+        return any(error.kind == "interrupted" for error in self.report.errors)
 
     def status(self, fail_on: str, *, exit_zero: bool = False) -> int:
         """The exit status: 2 wins over 1 wins over 0."""
@@ -121,23 +129,27 @@ def check(paths: Sequence[str | Path], config: Config | None = None) -> Report:
     return run(Task(given, loaded)).report
 
 
-def run(task: Task) -> Outcome:
+def run(task: Task, watch: Watch | None = None) -> Outcome:
     """Everything that `gradlint check` does before it prints."""
-    return reported(analyse(task))
+    return reported(analyse(task, watch))
 
 
-def analyse(task: Task) -> Analysis:
-    """Find the files, run them on abstract values and judge what happened."""
+def analyse(task: Task, watch: Watch | None = None) -> Analysis:
+    """Find the files, run them on abstract values and judge what happened.
+
+    `watch` is told how far the work is. Ctrl-C ends the running of files: those that were not finished are errors of
+    the kind `interrupted`, and what was found so far is there.
+    """
     from gradlint import engine, static
 
     catalog, problems = _catalog(task)
     texts = Texts()
     found = _find(task)
     sources, gated, unread = _sources(found, texts, task.stdin)
-    result = static.analyse(sources, catalog, read=texts.read)
+    result = static.analyse(sources, catalog, read=texts.read, watch=watch or static.ignore)
     verdicts, broken = _judged(result.tapes, catalog)
     findings, sites = engine.merge(verdicts)
-    errors = (*found.errors, *unread, *result.errors, *broken)
+    errors = (*found.errors, *unread, *result.errors, *broken, *_left(result))
     return Analysis(
         task=task,
         catalog=catalog,
@@ -168,7 +180,7 @@ def reported(analysis: Analysis) -> Outcome:
         errors=tuple(sorted(analysis.errors, key=lambda e: (discovery.absolute(e.file), e.line, e.column, e.message))),
         summary=_summary(analysis, findings, silenced.count + idle.count),
     )
-    return Outcome(report, analysis.sites, analysis.problems, _notes(analysis), texts)
+    return Outcome(report, analysis.sites, analysis.problems, _notes(analysis), texts, analysis.catalog.rules)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -243,6 +255,12 @@ def _parses(text: str) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
+
+
+def _left(result: Result) -> Iterable[FileError]:
+    """The files that an interrupt kept from being analysed to the end."""
+    told = "interrupted before this file was analysed to the end"
+    return (FileError(file, 1, 1, "interrupted", told) for file in sorted(result.left))
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------

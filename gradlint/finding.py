@@ -109,7 +109,7 @@ class FileError(msgspec.Struct, frozen=True):
     file: str
     line: int
     column: int
-    kind: Literal["syntax-error", "encoding", "unreadable", "notebook", "budget", "internal"]
+    kind: Literal["syntax-error", "encoding", "unreadable", "notebook", "budget", "internal", "interrupted"]
     message: str
 
 

@@ -32,7 +32,7 @@ def invoke(*args: str, given: str | bytes | None = None) -> click.testing.Result
     return click.testing.CliRunner().invoke(main, args, input=given, catch_exceptions=False)
 
 
-def analysed(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None]) -> Result:
+def analysed(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None], **_: Any) -> Result:
     """Stands for the static half: every file with CAM's demand has one, the broken one is an error."""
     good = [s for s in sources if BROKEN not in s.text]
     errors = [FileError(s.file, 1, 7, "syntax-error", "bad") for s in sources if BROKEN in s.text]
@@ -58,7 +58,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "cam.py").write_text(CAM, encoding="utf-8")
     texts: dict[str, str] = {}
 
-    def recorded(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None]) -> Result:
+    def recorded(
+        sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None], **_: Any
+    ) -> Result:
         texts.update({s.file: s.text for s in sources})
         return analysed(sources, catalog, read=read)
 
@@ -288,7 +290,7 @@ def test_a_defect_of_the_engine_is_an_error_of_one_run(monkeypatch: pytest.Monke
     assert "cam.py:1:1: internal: gradlint could not judge a run: ZeroDivisionError: oops" in result.stdout
 
 
-def _one_value(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None]) -> Result:
+def _one_value(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None], **_: Any) -> Result:
     from gradlint.tape import Kind, Value
 
     result = analysed(sources, catalog, read=read)

@@ -27,7 +27,7 @@ ALLOWED = {
     "suppress": {"finding"},
     "fingerprint": {"discovery", "finding"},
     "symptoms": {"catalog", "discovery"},
-    "report": {"tape", "finding"},
+    "report": {"tape", "finding", "catalog"},
 }
 HEAVY = ("libcst", "torch", "numpy", "rich")
 

@@ -151,7 +151,7 @@ error[detach]: score cannot reach features['conv']: .detach() cuts the gradient
    |     ---------------- (3) step: features['conv']
 ...
 13 |     return torch.autograd.grad(score, features["conv"])[0]
-   |            -------------------------------------------- (4) demand: torch.autograd.grad(score, features["conv"])
+   |            -------------------------------------------- (4) demand
    |
    = help: store `output`; detach a copy where the map is plotted
 
@@ -222,7 +222,7 @@ def test_color_changes_nothing_but_the_color() -> None:
 def test_concise() -> None:
     assert rendered("concise", EVERYTHING).splitlines()[:2] == [
         "broken.py:3:7: syntax-error: what is this?",
-        "cam.py:7:24: error[detach] score cannot reach features['conv']: .detach() cuts the gradient",
+        "cam.py:cell 3:7:24: error[detach] score cannot reach features['conv']: .detach() cuts the gradient",
     ]
 
 

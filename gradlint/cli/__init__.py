@@ -15,6 +15,8 @@ import click
 
 from gradlint import __version__
 
+INTERRUPTED = 130  #: the exit status after Ctrl-C, as shells have it
+
 
 class Commands(click.Group):
     """Subcommands found by listing the folder, `check` where none is named."""
@@ -42,6 +44,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, OSError):
             raise
+        except KeyboardInterrupt:
+            click.echo("gradlint: interrupted before there was anything to report", err=True)
+            ctx.exit(INTERRUPTED)
         except Exception as error:
             click.echo(traceback.format_exc(), err=True, nl=False)
             click.echo(f"gradlint: internal error: {error}", err=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from gradlint.finding import Finding
     from gradlint.report import View
 
+_COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
 Choice = click.Choice(["auto", "always", "never"])
 
 color_option = click.option("--color", type=Choice, default="auto", show_default=True, help="Whether to use colour.")
@@ -56,6 +59,23 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def columns() -> int:
+    """How wide the screen is."""
+    from gradlint.report import SCREEN
+
+    return shutil.get_terminal_size().columns if on_terminal() else SCREEN
+
+
+def unheard(text: str) -> str:
+    """The text for people as GitHub's runner must get it: where it looks like commands to the runner, those are stopped."""
+    if os.environ.get("GITHUB_ACTIONS") != "true" or not _COMMAND.search(text):
+        return text
+    import secrets
+
+    token = secrets.token_hex(16)
+    return f"::stop-commands::{token}\n{text}::{token}::\n"
+
+
 def write(text: str) -> None:
     """Print to standard output: as the terminal can show it, as UTF-8 where it is none."""
     if on_terminal():
@@ -67,7 +87,9 @@ def write(text: str) -> None:
 
 def note(text: str) -> None:
     """Print to standard error."""
-    click.echo(f"gradlint: {text}", err=True)
+    from gradlint.report._plain import printable
+
+    click.echo(f"gradlint: {printable(text)}", err=True)
 
 
 def findings_text(findings: Iterable[Finding], view: View) -> str:

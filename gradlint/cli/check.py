@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gradlint.cli import INTERRUPTED
 from gradlint.cli import _common as common
 from gradlint.report import formats
 
@@ -47,17 +48,22 @@ STDIN = "-"
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Find where a gradient is lost in files and folders; - is standard input."""
     from gradlint import api
+    from gradlint.cli._progress import Bar
 
     if not options["paths"]:
         options["paths"] = (STDIN if options["stdin_filename"] else ".",)
     name = options["stdin_filename"] or "<stdin>"
     loaded = common.settings([name if p == STDIN else p for p in options["paths"]], options["config_file"])
-    outcome = api.run(_task(options, loaded, name))
+    with Bar() as bar:
+        outcome = api.run(_task(options, loaded, name), bar)
     _print(outcome, options)
     for text in outcome.notes:
         common.note(f"note: {text}")
     for text in outcome.problems:
         common.note(f"error: {text}")
+    if outcome.interrupted:
+        common.note("interrupted: the report holds what was found so far")
+        ctx.exit(INTERRUPTED)
     ctx.exit(outcome.status(options["fail_on"] or loaded.config.fail_on, exit_zero=options["exit_zero"]))
 
 
@@ -81,20 +87,22 @@ def _print(outcome: Outcome, options: dict[str, Any]) -> None:
     """The report on standard output or in its file; what its format cannot hold goes to standard error."""
     from gradlint import report
     from gradlint.report import _words as words
+    from gradlint.report._plain import printable
 
     file: Path | None = options["output_file"]
-    color = common.colored(options["color"], terminal=file is None and common.on_terminal())
+    color = options["color"] == "always" if file else common.colored(options["color"], terminal=common.on_terminal())
     form = report.load(options["output_format"])
     wishes = {"show_unknown": options["show_unknown"], "statistics": options["statistics"]}
-    view = report.View(outcome.texts.lines, outcome.sites, color, **wishes)
+    screen = report.SCREEN if file else common.columns()
+    view = report.View(outcome.texts.lines, outcome.sites, outcome.rules, screen, color, **wishes)
     text = form.render(outcome.report, view)
     if file is None:
-        common.write(text)
+        common.write(common.unheard(text) if form.EXTRAS else text)
     else:
         _save(file, text)
     if not form.EXTRAS:
         for line in words.extras(outcome.report, view):
-            click.echo(line, err=True)
+            click.echo(printable(line), err=True)
 
 
 def _save(file: Path, text: str) -> None:

@@ -7,14 +7,17 @@ new file here. `report.schema.json` is generated from the types by `make update`
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 from gradlint import __version__
 from gradlint.finding import FileError, Finding, Site
+
+if TYPE_CHECKING:
+    from gradlint.catalog import Rule
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -70,11 +73,16 @@ class Report(msgspec.Struct, frozen=True):
     summary: Summary = Summary()
 
 
+SCREEN = 160  #: columns of a screen that nobody looks at
+
+
 class View(msgspec.Struct, frozen=True):
     """What a format may need besides the report: the text of the files, and what the user wants to see."""
 
     lines: Callable[[str], Sequence[str]]
     sites: tuple[Site, ...] = ()
+    rules: Mapping[str, Rule] = {}  #: the pages of the rules, by name
+    width: int = SCREEN
     color: bool = False
     show_unknown: bool = False
     statistics: bool = False

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from gradlint.finding import Site
+from gradlint.finding import FileError, Range, Site
 from gradlint.report import Report, View
 
 _MOST_REASONS = 3
+_MOST_FILES = 3
 
 
 def closing(report: Report, sites: Iterable[Site]) -> str:
@@ -28,6 +29,34 @@ def closing(report: Report, sites: Iterable[Site]) -> str:
     )
 
 
+def named(file: str, cell: int | None = None) -> str:
+    """A file, or a cell of a notebook, as text formats print it.
+
+    A name that begins with `::` would be a command to GitHub's runner at the beginning of a line.
+    """
+    shown = f"./{file}" if file.lstrip().startswith("::") else file
+    return f"{shown}:cell {cell}" if cell else shown
+
+
+def at(file: str, there: Range, cell: int | None = None) -> str:
+    """A place as `file:line:column`."""
+    return f"{named(file, cell)}:{there.start.line}:{there.start.column}"
+
+
+def broken(report: Report) -> list[FileError]:
+    """The files that something was wrong with; those that an interrupt left over are told in one line."""
+    return [error for error in report.errors if error.kind != "interrupted"]
+
+
+def interrupted(report: Report) -> list[str]:
+    """A line about the files that an interrupt kept from being analysed, if any."""
+    left = [error.file for error in report.errors if error.kind == "interrupted"]
+    if not left:
+        return []
+    more = f" and {len(left) - _MOST_FILES} more" if len(left) > _MOST_FILES else ""
+    return [f"interrupted: not analysed to the end: {', '.join(map(named, left[:_MOST_FILES]))}{more}"]
+
+
 def plural(count: int, word: str) -> str:
     """`1 file`, `2 files`."""
     return f"{count} {word}{'s' * (count != 1)}"
@@ -36,7 +65,7 @@ def plural(count: int, word: str) -> str:
 def undecided(sites: Iterable[Site]) -> list[str]:
     """A line for every demand without a verdict."""
     return [
-        f"{s.span.file}:{s.span.line}:{s.span.column}: undecided: {s.label}: {s.reason or 'no reason known'}"
+        f"{at(s.span.file, Range.of(s.span))}: undecided: {s.label}: {s.reason or 'no reason known'}"
         for s in sites
         if s.verdict == "undecided"
     ]

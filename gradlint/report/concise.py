@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from gradlint.finding import Finding
+from gradlint.finding import FileError, Finding, Position, Range
 from gradlint.report import Report, View
-from gradlint.report._words import closing, extras
+from gradlint.report._plain import printable
+from gradlint.report._words import at, broken, closing, extras, interrupted
 
 EXTRAS = True
 
 
 def render(report: Report, view: View) -> str:
     """`file:line:column: severity[rule] message`, and the count."""
-    errors = [f"{e.file}:{e.line}:{e.column}: {e.kind}: {e.message}" for e in report.errors]
+    errors = [_error(error) for error in broken(report)]
     findings = [_line(finding) for finding in report.findings]
-    more = extras(report, view)
-    return "\n".join([*errors, *findings, *more, closing(report, view.sites)]) + "\n"
+    more = (*extras(report, view), *interrupted(report))
+    return "\n".join(map(printable, [*errors, *findings, *more, closing(report, view.sites)])) + "\n"
+
+
+def _error(error: FileError) -> str:
+    there = Position(error.line, error.column)
+    return f"{at(error.file, Range(there, there))}: {error.kind}: {error.message}"
 
 
 def _line(finding: Finding) -> str:
-    start = finding.range.start
-    return f"{finding.file}:{start.line}:{start.column}: {finding.severity}[{finding.rule}] {finding.message}"
+    there = at(finding.file, finding.range, finding.cell)
+    return f"{there}: {finding.severity}[{finding.rule}] {finding.message}"

@@ -8,10 +8,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 
-from gradlint.finding import FileError, Finding, Position, Range
+from gradlint.finding import FileError, Finding, Position, Range, Step
 from gradlint.report import Report, View
-from gradlint.report._frames import Line, Mark, frames, margin
-from gradlint.report._words import closing, extras
+from gradlint.report._frames import Frames, Line, Mark, margin
+from gradlint.report._plain import printable
+from gradlint.report._words import at, broken, closing, extras, interrupted, named
 
 EXTRAS = True
 STYLES = {
@@ -27,21 +28,21 @@ def render(report: Report, view: View) -> str:
 
 def lines_of(report: Report, view: View) -> Iterator[Line]:
     """The report as lines of styled pieces."""
-    for error in report.errors:
+    for error in broken(report):
         yield from error_lines(error, view)
         yield []
     for finding in report.findings:
         yield from finding_lines(finding, view)
         yield []
-    yield from ([(line, "")] for line in extras(report, view))
+    yield from ([(line, "")] for line in (*extras(report, view), *interrupted(report)))
     yield [(closing(report, view.sites), "count")]
 
 
 def finding_lines(finding: Finding, view: View) -> Iterator[Line]:
     """One finding: what, where, the way, and what helps."""
     yield [(f"{finding.severity}[{finding.rule}]", finding.severity), (f": {finding.message}", "title")]
-    marks = _marks(finding)
-    yield from frames(finding.range.start, marks, view.lines)
+    marks = _marks(finding, view)
+    yield from Frames(marks, view.lines, view.width).draw(finding.range.start)
     for word, text in _remarks(finding):
         yield [(f"{' ' * margin(marks)} = ", "frame"), (f"{word}: ", "help"), (text, "")]
 
@@ -49,51 +50,63 @@ def finding_lines(finding: Finding, view: View) -> Iterator[Line]:
 def error_lines(error: FileError, view: View) -> Iterator[Line]:
     """One file that could not be analysed."""
     yield [(f"error[{error.kind}]", "error"), (f": {error.message}", "title")]
-    place = Range(Position(error.line, error.column), Position(error.line, error.column + 1))
+    there = Range(Position(error.line, error.column), Position(error.line, error.column + 1))
     if error.kind == "syntax-error":
-        yield from frames(place.start, [Mark(error.file, place, "^", "error", "")], view.lines)
+        mark = Mark(error.file, there, "^", "error", "", named(error.file))
+        yield from Frames([mark], view.lines, view.width).draw(there.start)
     else:
-        yield [(" --> ", "frame"), (f"{error.file}:{error.line}:{error.column}", "place")]
+        yield [(" --> ", "frame"), (at(error.file, there), "place")]
 
 
 def paint(lines: Iterable[Line], *, color: bool) -> str:
     """Styled lines as text, with or without colour."""
+    plain = ([(printable(text), style) for text, style in line] for line in lines)
     if not color:
-        return "".join("".join(text for text, _ in line) + "\n" for line in lines)
+        return "".join("".join(text for text, _ in line) + "\n" for line in plain)
     from rich.console import Console
     from rich.text import Text
 
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, color_system="standard", no_color=False, legacy_windows=False)
-    for line in lines:
+    for line in plain:
         styled = Text.assemble(*((text, STYLES[style] if style else "") for text, style in line))
         console.print(styled, soft_wrap=True, highlight=False)
     return out.getvalue()
 
 
-def _marks(finding: Finding) -> list[Mark]:
+def _marks(finding: Finding, view: View) -> list[Mark]:
     """The steps in the order of the data, numbered; the place of the finding comes first if it is none of them."""
+    own = Mark(finding.file, finding.range, "^", finding.severity, "", named(finding.file, finding.cell))
     steps = [
-        Mark(s.file, s.range, *_sign(finding, s.file, s.range, s.role), f"({i}) {s.role}: {s.label}")
+        Mark(s.file, s.range, *_sign(finding, s), _label(i, s, view), named(s.file, s.cell))
         for i, s in enumerate(finding.path, 1)
     ]
-    if any((m.file, m.range) == (finding.file, finding.range) for m in steps):
-        return sorted(steps, key=lambda m: m.file != finding.file)
-    own = Mark(finding.file, finding.range, "^", finding.severity, "")
-    return [own, *sorted(steps, key=lambda m: m.file != finding.file)]
+    steps.sort(key=lambda m: m.place != own.place)
+    marked = any((m.place, m.range) == (own.place, own.range) for m in steps)
+    return steps if marked else [own, *steps]
 
 
-def _sign(finding: Finding, file: str, place: Range, role: str) -> tuple[str, str]:
+def _label(number: int, step: Step, view: View) -> str:
+    """What a step is; its text is not repeated where it stands right above."""
+    line, end = step.range.start.line, step.range.end
+    lines = view.lines(step.file)
+    if line == end.line and line <= len(lines):
+        marked = lines[line - 1][step.range.start.column - 1 : end.column - 1]
+        if " ".join(marked.split()) == step.label:
+            return f"({number}) {step.role}"
+    return f"({number}) {step.role}: {step.label}"
+
+
+def _sign(finding: Finding, step: Step) -> tuple[str, str]:
     """How a step is underlined: what loses the gradient stands out."""
-    if role == "cut" or (file, place) == (finding.file, finding.range):
+    if step.role == "cut" or (step.file, step.cell, step.range) == (finding.file, finding.cell, finding.range):
         return "^", finding.severity
     return "-", "step"
 
 
 def _remarks(finding: Finding) -> Iterator[tuple[str, str]]:
-    for place in finding.also:
-        start = place.range.start
-        yield "also cut off", f"{place.label} at {place.file}:{start.line}:{start.column}"
+    for other in finding.also:
+        yield "also cut off", f"{other.label} at {at(other.file, other.range)}"
     if finding.confidence == "likely":
         yield "likely", "an unknown call, a condition or a joined value lies on the way"
     if finding.runtime.status != "not-run":

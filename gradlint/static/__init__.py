@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gradlint.finding import FileError
-from gradlint.static.entries import Runs
+from gradlint.static.entries import Runs, Watch, ignore
 from gradlint.static.imports import Project, Source
 from gradlint.static.sites import demand_sites, functions_of
 from gradlint.static.words import hot, relevant
@@ -19,7 +19,7 @@ from gradlint.tape import Span, Tape
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
 
-__all__ = ["Result", "Source", "analyse", "hot", "relevant"]
+__all__ = ["Result", "Source", "Watch", "analyse", "hot", "ignore", "relevant"]
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -33,17 +33,27 @@ class Result(msgspec.Struct, frozen=True):
     functions: dict[str, list[tuple[int, int, str]]]
     reached: set[Span]
     budget: list[Span]
+    left: set[str] = set()  #: named files that an interrupt kept from being run to the end
 
 
-def analyse(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None] | None = None) -> Result:
-    """Run the named sources on abstract values; `read` gives the text of further files of the project."""
+def analyse(
+    sources: Sequence[Source],
+    catalog: Catalog,
+    *,
+    read: Callable[[Path], str | None] | None = None,
+    watch: Watch = ignore,
+) -> Result:
+    """Run the named sources on abstract values; `read` gives the text of further files of the project.
+
+    `watch` is told of every file before it is run. After Ctrl-C the result holds what was found so far.
+    """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
     ordered = sorted(sources, key=lambda s: s.path.as_posix())
     project = Project(ordered, read or read_context)
-    runs = Runs(project, catalog)
+    runs = Runs(project, catalog, watch)
     paths = [s.path for s in ordered if s.named]
     runs.run_all(paths)
-    programs = {s.file: program for s in ordered if s.named and (program := project.program(s.path)) is not None}
+    programs = {s.file: program for s in ordered if s.named and (program := project.lowered(s.path)) is not None}
     return Result(
         tapes=runs.tapes,
         errors=[*project.errors, *runs.errors],
@@ -53,6 +63,7 @@ def analyse(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path
         functions={file: functions_of(program) for file, program in programs.items()},
         reached=set(runs.reached),
         budget=runs.budget,
+        left={s.file for s in ordered if s.path in runs.left},
     )
 
 

@@ -6,7 +6,7 @@ the attributes that other methods assign unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,13 +25,22 @@ from gradlint.tape import Span, Tape
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
 
+#: told of the work: files done, files in all, the file that comes now
+Watch = Callable[[int, int, str], None]
+
+
+def ignore(done: int, total: int, file: str) -> None:
+    """Nobody watches."""
+
 
 class Runs:
     """The tapes of all runs, and what they reached."""
 
-    def __init__(self, project: Project, catalog: Catalog) -> None:
+    def __init__(self, project: Project, catalog: Catalog, watch: Watch = ignore) -> None:
         self.project = project
         self.catalog = catalog
+        self.watch = watch
+        self.left: dict[Path, None] = {}  #: files that have not been run to the end
         self.tapes: list[Tape] = []
         self.called: set[Span] = set()
         self.reached: dict[Span, str] = {}
@@ -39,16 +48,40 @@ class Runs:
         self.errors: list[FileError] = []
 
     def run_all(self, paths: list[Path]) -> None:
-        """Whole runs of scripts first, then partial runs of what is left over."""
-        programs = {path: program for path in paths if (program := self.project.program(path)) is not None}
+        """Whole runs of scripts first, then partial runs of what is left over. An interrupt ends it and nothing else."""
+        self.left = dict.fromkeys(paths)
+        try:
+            self._run_all(paths)
+        except KeyboardInterrupt:
+            return
+
+    def _run_all(self, paths: list[Path]) -> None:
+        programs: dict[Path, p.Module] = {}
+        for path in self._watched(paths, 0):
+            program = self.project.program(path)
+            if program is None:
+                del self.left[path]
+            else:
+                programs[path] = program
         imported = {
             target for path, program in programs.items() for target in imported_files(self.project, path, program)
         }
-        for path, program in programs.items():
-            if path not in imported or _has_main_guard(program):
-                self._guarded(path, lambda path=path: self._whole(path))
-        for path, program in programs.items():
-            self._guarded(path, lambda path=path, program=program: self._leftovers(path, program))
+        scripts = [path for path, program in programs.items() if path not in imported or _has_main_guard(program)]
+        for path in self._watched(scripts, 1):
+            self._guarded(path, lambda path=path: self._whole(path))
+        for path in self._watched(list(programs), 2):
+            self._guarded(path, lambda path=path: self._leftovers(path, programs[path]))
+            del self.left[path]
+
+    def _watched(self, paths: list[Path], part: int) -> Iterator[Path]:
+        """The files of one of the three parts of the work: lowering, whole runs, what is left over."""
+        for done, path in enumerate(paths):
+            self.watch(part * len(paths) + done, 3 * len(paths), self._name(path))
+            yield path
+
+    def _name(self, path: Path) -> str:
+        source = self.project.source(path)
+        return source.file if source else path.as_posix()
 
     def _guarded(self, path: Path, run: object) -> None:
         """A defect of the machine costs one file, is reported, and nothing else."""
@@ -60,16 +93,8 @@ class Runs:
             self._internal(path, f"{type(error).__name__}: {error}")
 
     def _internal(self, path: Path, message: str) -> None:
-        source = self.project.source(path)
-        self.errors.append(
-            FileError(
-                source.file if source else path.as_posix(),
-                1,
-                1,
-                "internal",
-                f"gradlint could not analyse this file: {message}",
-            )
-        )
+        told = f"gradlint could not analyse this file: {message}"
+        self.errors.append(FileError(self._name(path), 1, 1, "internal", told))
 
     def _whole(self, path: Path) -> None:
         m = Machine(self.catalog, self.project, WHOLE_RUN, whole=True)

@@ -64,6 +64,10 @@ class Project:
             self._programs[path] = self._lower(path)
         return self._programs[path]
 
+    def lowered(self, path: Path) -> p.Module | None:
+        """The program of a file if there already is one."""
+        return self._programs.get(path)
+
     def _lower(self, path: Path) -> p.Module | None:
         source = self.source(path)
         if source is None:
