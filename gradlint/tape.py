@@ -88,6 +88,7 @@ class Edge(msgspec.Struct, frozen=True):
         False  #: a value-changing operation outside torch (np.clip, array * 2), not a mere export or reshape
     )
     select: bool = False  #: src only chose the positions that were read: index, mask, condition of where
+    saves: bool = False  #: the operation certainly keeps tensors for its backward, which the first backward frees
 
 
 class Capture(msgspec.Struct, frozen=True):
@@ -104,6 +105,7 @@ DemandKind = Literal[
     "backward",  # tensor.backward(), torch.autograd.backward(...)
     "autograd.grad",  # torch.autograd.grad(root, targets) and the torch.func / autograd.functional transforms
     "grad-read",  # .grad used as a tensor
+    "hook-read",  # what a hook should have caught is used, and is not there
     "register-hook",  # tensor.register_hook(...)
     "retain-grad",  # tensor.retain_grad()
     "export",  # a NumPy function or .numpy() on a tensor that certainly requires grad: raises
@@ -130,6 +132,54 @@ class Demand(msgspec.Struct, frozen=True):
     retained: bool = True  #: for grad-read: False when the target is certainly neither a leaf nor retained
     stack: tuple[Span, ...] = ()  #: the calls that led here, outermost first
     unknown: str = ""  #: not empty: why gradlint cannot judge this demand
+    retains: bool = False  #: for backward and autograd.grad: the graph may be used again
+    early: bool = False  #: for grad-read: certainly before any backward that could have left the gradient
+    cleared: Span | None = None  #: for grad-read: where the gradient was thrown away since the last backward
+    since: int = 0  #: with cleared: the moment
+    hooks: tuple[int, ...] = ()  #: for hook-read: the hooks (by index) that would have filled what is missing
+
+
+HookKind = Literal["tensor", "forward", "pre", "backward", "legacy"]
+
+
+class HookedCall(msgspec.Struct, frozen=True):
+    """One forward pass of a module: through the module's call, which fires and binds hooks, or past it."""
+
+    span: Span
+    time: int
+    outputs: tuple[int, ...] = ()
+    bypass: bool = False  #: `module.forward(x)`: no hook runs, none is bound
+    certain: bool = True
+
+
+class Hook(msgspec.Struct, frozen=True):
+    """One registration of a hook, and what became of it in its run."""
+
+    kind: HookKind
+    span: Span
+    label: str
+    time: int
+    value: int = -1  #: for tensor hooks: the tensor
+    removed: Span | None = None
+    removed_at: int = 0
+    fired: tuple[int, ...] = ()  #: the moments it ran
+    calls: tuple[HookedCall, ...] = ()  #: all forward passes of its module, from the beginning of the run
+    certain: bool = True  #: a whole run, unconditional, on an object that only known code has seen
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Something the program wrote that does not do what it says: a flag nobody reads, a capture that is overwritten."""
+
+    kind: Literal["module-flag", "misspelt-flag", "overwritten", "written-view"]
+    span: Span
+    label: str
+    time: int
+    cause: Span | None = None  #: what did it: the operation that overwrites
+    cause_label: str = ""
+    use: Span | None = None  #: where the program relies on it
+    use_label: str = ""
+    whole: bool = True
+    certain: bool = True
 
 
 class Tape(msgspec.Struct):
@@ -139,3 +189,5 @@ class Tape(msgspec.Struct):
     edges: list[Edge] = []
     captures: list[Capture] = []
     demands: list[Demand] = []
+    hooks: list[Hook] = []
+    notes: list[Note] = []

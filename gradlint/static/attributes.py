@@ -66,16 +66,16 @@ def read(m: Machine, frame: Frame, value: Val, name: str, span: Span) -> Val:
         case Scalar():
             return tensors.read_scalar(m, value, name, span)
         case None:
-            return _of_none(name)
+            return _of_none(m, name)
         case Generator() | Mode():
             return Native(value, name)
     return Native(value, name)
 
 
-def _of_none(name: str) -> Val:
+def _of_none(m: Machine, name: str) -> Val:
     if name.startswith("__"):
         return Scalar()
-    raise Raised(f"'NoneType' object has no attribute '{name}'", kind="AttributeError")
+    raise Raised(f"'NoneType' object has no attribute '{name}'", kind="AttributeError", place=m.absent)
 
 
 def _of_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
@@ -96,8 +96,12 @@ def _of_instance(m: Machine, frame: Frame, value: Instance, name: str, span: Spa
         return calls.call(m, declared.function, Args(span, frame, [value]))
     found = value.cells.get(name, MISSING)
     if found is not MISSING:
+        if found is None:
+            m.note_absent(value, name)
         return found
     if declared is not MISSING:
+        if declared is None:
+            m.note_absent(value, name)
         return classes.bind(m, declared, value, owner)
     if name == "__class__":
         return value.cls
@@ -198,6 +202,8 @@ def assign_name(m: Machine, frame: Frame, name: str, value: Val, span: Span) -> 
 
     home = scope_of(frame, name)
     m.set(home, name, value)
+    if value is None:
+        m.keep_absent(home, name)
     if isinstance(value, Tensor):
         m.tape.capture(value.cells["$node"], "variable", span, name)
 
@@ -253,6 +259,8 @@ def write(m: Machine, frame: Frame, receiver: Val, name: str, value: Val, span: 
                 return
             modules.before_write(m, receiver, name, value, span)
             m.set(receiver, name, value)
+            if value is None:
+                m.keep_absent(receiver, name)
         case Unknown() | ClassObj() | ModuleObj() | Function():
             if isinstance(receiver, Unknown) and unknowns.write_unknown(m, receiver, name, value, span):
                 return

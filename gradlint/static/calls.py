@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradlint.static import builtin, classes, demands, library, modes, modules, statements, unknowns
+from gradlint.static import builtin, classes, demands, exposure, hooks, library, modes, modules, statements, unknowns
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import NORMAL, Machine, defined
@@ -45,6 +45,8 @@ def call(m: Machine, callee: Val, args: Args) -> Val:
         case Function():
             return invoke(m, callee, args)
         case Method():
+            if isinstance(callee.function, Function) and callee.function.name == "forward":
+                modules.past_hooks(m, callee.receiver, args.span)
             return call(m, callee.function, args.prepend(callee.receiver))
         case Native():
             return builtin.method(m, callee, args)
@@ -65,7 +67,7 @@ def call(m: Machine, callee: Val, args: Args) -> Val:
         case Unknown():
             return _call_unknown_value(m, callee, args)
         case None:
-            raise Raised("'NoneType' object is not callable", kind="TypeError")
+            raise Raised("'NoneType' object is not callable", kind="TypeError", place=m.absent)
     return unknown_call(m, callee, args, m.text(args.span))
 
 
@@ -119,7 +121,9 @@ def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
     )
     for value in args.all():
         disturb(m, value, made)
-    modules.fire_loose_hooks(m, callee, args, made)
+    exposure.expose(m, given)
+    m.outside_code = m.outside_code or isinstance(callee, (Function, Method))
+    hooks.fire_loose(m, callee, args, made)
     return made
 
 
@@ -201,6 +205,8 @@ def bind_parameters(m: Machine, frame: Frame, function: Function, args: Args) ->
     for i, name in enumerate(names):
         value = args.positional[i] if i < len(args.positional) else keywords.pop(name, MISSING)
         m.set(frame, name, _or_default(m, function, name, value, args))
+        if value is None:
+            m.keep_absent(frame, name)
     if params.star is not None:
         extra = args.positional[len(names) :]
         m.set(frame, params.star.name, ListObj(extra, "tuple", True) if args.rest else tuple(extra))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import attributes, calls, tensors, unknowns
+from gradlint.static import attributes, calls, hooks, tensors, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.budget import CONTENT, UNROLL_KNOWN
 from gradlint.static.joins import join_values, same
@@ -94,7 +94,7 @@ def sequence(m: Machine, frame: Frame, value: Val, span: Span) -> tuple[list[Val
         case Unknown():
             return [unknowns.element_of_unknown(m, value, span)], False
         case None:
-            raise Raised("'NoneType' object is not iterable", kind="TypeError")
+            raise Raised("'NoneType' object is not iterable", kind="TypeError", place=m.absent)
     return [Scalar()] if isinstance(value, (range, str, bytes, Scalar)) else [Unknown("element", value)], False
 
 
@@ -123,6 +123,8 @@ def rounds(m: Machine, frame: Frame, value: Val, span: Span, limit: int) -> tupl
             return list(value), True
         return [Scalar(), Scalar()], False
     known, exact = sequence(m, frame, value, span)
+    if exact and not known and isinstance(value, (ListObj, DictObj)):
+        hooks.found_empty(m, value, span)
     if exact and len(known) <= (limit if isinstance(value, (str, bytes)) else max(limit, UNROLL_KNOWN)):
         return known, True
     if not known:
@@ -171,7 +173,7 @@ def get_item(m: Machine, frame: Frame, value: Val, index: Val, span: Span) -> Va
         case Lib():
             return value
         case None:
-            raise Raised("'NoneType' object is not subscriptable", kind="TypeError")
+            raise Raised("'NoneType' object is not subscriptable", kind="TypeError", place=m.absent)
     return Scalar() if isinstance(value, Scalar) else Unknown("item", value)
 
 
@@ -188,7 +190,8 @@ def get_position(m: Machine, value: Val, index: Val) -> Val:
             return known[index]
         if isinstance(value, ListObj) and is_open(value):
             return join_values(m, list(known)) if known else Unknown("element", value)
-        raise Raised("index out of range", kind="IndexError")
+        place = (value, ITEMS) if isinstance(value, ListObj) else None
+        raise Raised("index out of range", kind="IndexError", place=place)
     if isinstance(value, (str, bytes, range)):
         return Scalar()
     return join_values(m, list(known)) if known else Unknown("element", value)
@@ -200,7 +203,7 @@ def get_key(m: Machine, value: DictObj, key: Val) -> Val:
     if found is not MISSING:
         return found
     if plain(key) and not is_open(value):
-        raise Raised(f"no key {key!r}", kind="KeyError")
+        raise Raised(f"no key {key!r}", kind="KeyError", place=(value, ("k", _hashable(key))))
     return (
         join_values(m, [v for _, v in dict_items(value)]) if not plain(key) and value.cells else Unknown("item", value)
     )
@@ -210,13 +213,15 @@ def _get_key(m: Machine, frame: Frame, value: DictObj, key: Val, span: Span) -> 
     if plain(key) or not isinstance(key, (Scalar, Unknown)):
         found = value.cells.get(("k", _hashable(key)), MISSING)
         if found is not MISSING:
+            if found is None:
+                m.absent = (value, ("k", _hashable(key)))
             return found
         if value.factory is not None:
             made = calls.call(m, value.factory, Args(span, frame))
             m.set(value, ("k", _hashable(key)), made)
             return made
         if not is_open(value):
-            raise Raised(f"no key {key!r}", kind="KeyError")
+            raise Raised(f"no key {key!r}", kind="KeyError", place=(value, ("k", _hashable(key))))
         return Unknown(f"[{key!r}]" if plain(key) else "item", value)
     known = [v for _, v in dict_items(value)]
     if value.factory is not None and not known:

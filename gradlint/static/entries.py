@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlint.finding import FileError
-from gradlint.static import calls, classes, demands, imports
+from gradlint.static import calls, classes, demands, gradients, hooks, imports
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
@@ -105,6 +105,7 @@ class Runs:
             demands.end_of_run(m)
         except BudgetHit:
             self.budget.append(m.here())
+            m.outside_code = True  # what would have come is not known
         self._collect(m)
 
     def _leftovers(self, path: Path, program: p.Module) -> None:
@@ -144,7 +145,7 @@ class Runs:
         args = Args(span, frame, [receiver] if receiver is not None else [])
         args.rest = True
         try:
-            demands.use_all(m, [calls.call(m, value, args)])
+            gradients.use_all(m, [calls.call(m, value, args)])
             demands.declared_losses(m)
         except Raised:
             pass
@@ -192,7 +193,7 @@ class Runs:
         return defined(node, file) in self.called
 
     def _collect(self, m: Machine) -> None:
-        self.tapes.append(m.tape.tape())
+        self.tapes.append(m.tape.tape(hooks.records(m)))
         self.called |= m.called
         self.reached.update(m.sites)
         self.budget += m.hits

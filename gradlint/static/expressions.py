@@ -65,6 +65,8 @@ def lookup(m: Machine, frame: Frame, name: str) -> Val:
         value = Unknown(name)
         if isinstance(home, ModuleObj):
             home.cells[name] = value  # the same unknown at every reading
+    if value is None:
+        m.note_absent(home, name)
     return value
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradlint.static import calls, classes, demands, duplicates, modules, tensors, unknowns
+from gradlint.static import calls, classes, demands, duplicates, gradients, hooks, modules, tensors, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.modes import entered
@@ -31,7 +31,7 @@ from gradlint.static.values import (
     Wrapped,
     content,
 )  # fmt: skip
-from gradlint.tape import Flow, Kind, Span
+from gradlint.tape import Flow, HookKind, Kind, Span
 
 # --- leaves and flags ------------------------------------------------------------------------------------------------
 
@@ -73,7 +73,7 @@ def _detach_(m: Machine, value: Tensor, args: Args) -> Val:
 
 
 def _detach(m: Machine, value: Tensor, args: Args) -> Val:
-    demands.use(m, value)
+    gradients.use(m, value)
     node = m.tape.result(
         Kind.TENSOR, args.span, m.text(args.span), ".detach()", [Input(value.cells[NODE], Flow.CUTS, "detach")]
     )
@@ -83,7 +83,7 @@ def _detach(m: Machine, value: Tensor, args: Args) -> Val:
 
 
 def _backward(m: Machine, value: Tensor, args: Args) -> Val:
-    demands.backward(m, [value], args, args.keywords.get("inputs"))
+    demands.backward(m, [value], args)
     return None
 
 
@@ -97,7 +97,7 @@ def _size(m: Machine, value: Tensor, args: Args) -> Val:
 
 def _zero_grad_buffer(m: Machine, value: Tensor, args: Args) -> Val:
     """`x.grad.zero_()`: bookkeeping, not a use of the gradient."""
-    if "$grad_of" in value.cells:
+    if gradients.zero(m, value, args.span):
         return value
     return tensors.change(m, value, "zero_", m.catalog.row("torch.Tensor.zero_"), args)
 
@@ -116,12 +116,8 @@ def _unknown_backward(m: Machine, value: Unknown, args: Args) -> Val:
     return None
 
 
-def _unknown_hook(m: Machine, value: Unknown, args: Args) -> Val:
-    return modules.register_loose(m, value, "forward", args)
-
-
-def _unknown_backward_hook(m: Machine, value: Unknown, args: Args) -> Val:
-    return modules.register_loose(m, value, "backward", args)
+def _unknown_hook(kind: HookKind) -> Callable[[Machine, Unknown, Args], Val]:
+    return lambda m, value, args: hooks.on_layer(m, value, kind, args)
 
 
 def _unknown_requires_grad(m: Machine, value: Unknown, args: Args) -> Val:
@@ -144,8 +140,9 @@ def _unknown_apply(m: Machine, value: Unknown, args: Args) -> Val:
 
 
 UNKNOWN_METHODS: dict[str, Callable[[Machine, Unknown, Args], Val]] = {
-    "backward": _unknown_backward, "register_forward_hook": _unknown_hook, "register_full_backward_hook": _unknown_backward_hook,
-    "register_backward_hook": _unknown_backward_hook, "requires_grad_": _unknown_requires_grad, "zero_grad": _nothing,
+    "backward": _unknown_backward, "register_forward_hook": _unknown_hook("forward"),
+    "register_full_backward_hook": _unknown_hook("backward"), "register_backward_hook": _unknown_hook("legacy"),
+    "requires_grad_": _unknown_requires_grad, "zero_grad": _nothing,
     "apply": _unknown_apply,
 }  # fmt: skip
 
@@ -253,7 +250,7 @@ def _parameter(m: Machine, args: Args) -> Val:
 def _autograd_backward(m: Machine, args: Args) -> Val:
     given = args.get(0, "tensors")
     roots = content(given) if isinstance(given, ListObj) else given if isinstance(given, tuple) else (given,)
-    demands.backward(m, roots, args, args.keywords.get("inputs"))
+    demands.backward(m, roots, args, retain=2)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlint.static import calls, demands, library, methods, modules, settings
+from gradlint.static import calls, gradients, hooks, library, methods, modules, settings
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -15,7 +15,6 @@ from gradlint.static.values import (
     Frame,
     Instance,
     ListObj,
-    Method,
     Native,
     Scalar,
     Tensor,
@@ -246,71 +245,6 @@ def opaque_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
     return _run_opaque(m, value, args)
 
 
-# --- hooks on layers that are not known ------------------------------------------------------------------------------
-
-
-def root_of(value: Val) -> Val:
-    """What an unknown was read from in the end: the model a layer belongs to."""
-    seen = 0
-    while seen < 20:
-        seen += 1
-        if isinstance(value, Unknown) and value.origin is not None:
-            value = value.origin
-        elif isinstance(value, (Native, Method)):
-            value = value.receiver
-        else:
-            return value
-    return value
-
-
-def register_loose(m: Machine, layer: Val, kind: str, args: Args) -> Val:
-    """A hook on a layer of an unknown model: it fires when the model is called."""
-    entry = (object(), args.get(0, "hook"), root_of(layer), kind, layer, args.span)
-    m.set(m.state, "loose", (*m.state.cells.get("loose", ()), entry))
-    return demands.handle(m, "loose", entry, args.span)
-
-
-def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
-    """Fire the hooks registered on unknown layers of what is called; the activation lies between input and output.
-
-    What a hook itself calls fires none: a hook that is read from the model it hangs on would call itself for ever.
-    """
-    if m.state.cells.get("hook", False):
-        return output
-    entries = [e for e in m.state.cells.get("loose", ()) if e[2] is root_of(callee)]
-    if not entries or not isinstance(output, (Tensor, Unknown, tuple)):
-        return output
-    nodes = [n for a in args.all() for n in m.nodes(a, 2)]
-    for _, function, _, kind, layer, span in entries:
-        node = m.tape.unknown(span, "activation", nodes)
-        activation = Tensor(node)
-        nodes = [node]
-        if kind == "forward":
-            before = m.state.cells.get("hook", False)
-            m.set(m.state, "hook", True)
-            calls.call(m, function, Args(args.span, args.frame, [layer, (Unknown("input"),), activation]))
-            m.set(m.state, "hook", before)
-            nodes = [activation.cells[NODE]]
-        else:
-            entry = (layer, (), (node,), (function,))
-            m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
-    return _join_output(m, output, nodes, args)
-
-
-def _join_output(m: Machine, output: Val, nodes: list[int], args: Args) -> Val:
-    """The output descends from the activations."""
-    if isinstance(output, tuple):
-        return tuple(_join_output(m, o, nodes, args) if isinstance(o, (Tensor, Unknown)) else o for o in output)
-    before = m.node_of(output)
-    inputs = [Input(n, Flow.UNKNOWN) for n in nodes] + ([Input(before)] if before is not None else [])
-    kind = Kind.UNKNOWN if isinstance(output, Unknown) else Kind.TENSOR
-    made = m.tape.result(kind, args.span, m.text(args.span), "model", inputs)
-    if isinstance(output, Unknown):
-        output.cells[NODE] = made
-        return output
-    return Tensor(made)
-
-
 # --- other library objects -------------------------------------------------------------------------------------------
 
 
@@ -331,8 +265,8 @@ def read_library(m: Machine, value: Instance, name: str, span: Span) -> Val:
 def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
     """A method of an optimizer, a handle, a context or any other library object."""
     short = name.rsplit(".", 1)[-1]
-    if "$entry" in value.cells and short == "remove":
-        demands.remove(m, value)
+    if hooks.is_handle(value) and short in ("remove", "__exit__"):
+        hooks.remove(m, value, args.span)
         return None
     if "$params" in value.cells:
         return _optimizer_method(m, value, short, args)
@@ -364,11 +298,15 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
 def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
     if name == "step":
         closure = args.get(0, "closure")
-        if closure is not None:
+        if closure is None:
+            gradients.stepped(m, value, value.cells["$params"], args.span)
+        else:
             calls.call(m, closure, Args(args.span, args.frame))
         entry = (value, value.cells["$params"])
         m.set(m.state, "stepped", tuple({id(e[0]): e for e in (*m.state.cells.get("stepped", ()), entry)}.values()))
         return None
+    if name == "zero_grad":
+        gradients.clear_all(m, value.cells["$params"], args.span, args.get(0, "set_to_none", True))
     if name == "add_param_group":
         m.set(value, "$params", (*value.cells["$params"], *modules.flatten_parameters(m, args.get(0))))
     return None

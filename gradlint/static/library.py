@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradlint.static import builtin_functions, calls, demands, functions, modes, modules
+from gradlint.static import builtin_functions, calls, functions, gradients, modes, modules
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -116,7 +116,7 @@ def _array(m: Machine, name: str, args: Args) -> Val:
 
 
 def _unknown(m: Machine, name: str, args: Args) -> Val:
-    demands.use_all(m, args.all())
+    gradients.use_all(m, args.all())
     return calls.unknown_call(m, Lib(name), args, m.text(args.span))
 
 
@@ -135,7 +135,7 @@ def unresolved(m: Machine, native: Native, args: Args) -> Val:
     """A method of something that has no methods here."""
     if isinstance(native.receiver, Wrapped) and native.name in ("property.setter", "property.getter"):
         return args.get(0)
-    demands.use_all(m, args.all())
+    gradients.use_all(m, args.all())
     return calls.unknown_call(m, native, args, m.text(args.span))
 
 

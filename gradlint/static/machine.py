@@ -20,6 +20,7 @@ from gradlint.static.values import (
     NODE,
     Alt,
     Array,
+    Cell,
     DictObj,
     Frame,
     Instance,
@@ -34,16 +35,20 @@ from gradlint.static.values import (
     content,
     dict_items,
 )  # fmt: skip
-from gradlint.tape import Kind, Span
+from gradlint.tape import HookedCall, Kind, Span
 
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
+    from gradlint.static.hooks import Registration
     from gradlint.static.imports import Project
 
 Seen = set[int]  #: objects that were visited, by id
 
 #: what a statement did to the flow of control
 NORMAL, RETURN, BREAK, CONTINUE = "normal", "return", "break", "continue"
+
+#: the cells of a module that list its hooks
+HOOK_LISTS = ("$hooks", "$pre_hooks", "$backward_hooks")
 
 GRAD_ON = Mode(True, Span("", 0, 0, 0, 0), "")
 
@@ -68,6 +73,14 @@ class Machine:
         self.hits: list[Span] = []  #: where a bound was hit
         self._making: set[int] = set()
         self.sites: dict[Span, str] = {}  #: demand sites that were reached
+        self.statement: tuple[Frame, Node] | None = None  #: what is being run
+        self.absent: Cell | None = None  #: the cell that the statement being run last read None from
+        # what follows only grows, in whatever branch: it tells what may have happened
+        self.hooks: list[Registration] = []
+        self.module_calls: list[tuple[Instance, HookedCall]] = []
+        self.exposed: dict[int, Instance] = {}  #: objects that unknown code has got
+        self.outside_code = False  #: whether unknown code may call functions of the project
+        self.rehearsing = False  #: a hook is run to see what it would write
 
     # --- counting ---------------------------------------------------------------------------------------------------
 
@@ -88,6 +101,13 @@ class Machine:
         place = node.place if isinstance(node, Node) else node
         return Span(frame.module.program.file, *place)
 
+    def statement_span(self) -> Span:
+        """The statement being run, of a compound one its head."""
+        if self.statement is None:
+            return self.here()
+        frame, node = self.statement
+        return self.span(frame, getattr(node, "test", None) or getattr(node, "iter", None) or node)
+
     def text(self, span: Span, limit: int = 60) -> str:
         """The source text of a span on one line, shortened."""
         return self.project.text(span, limit)
@@ -102,6 +122,15 @@ class Machine:
         """Read a cell."""
         value = obj.cells.get(key, MISSING)
         return default if value is MISSING else value
+
+    def note_absent(self, obj: Obj, key: str) -> None:
+        """None was read from a cell; what was put there from another cell leads back to that one."""
+        self.absent = self.get(obj, f"$from {key}", None) or (obj, key)
+
+    def keep_absent(self, obj: Obj, key: str) -> None:
+        """None was put into a cell: remember which cell it came from."""
+        if self.absent is not None or f"$from {key}" in obj.cells:
+            self.set(obj, f"$from {key}", self.absent)
 
     @property
     def mode(self) -> Mode:
@@ -230,8 +259,8 @@ class Machine:
             return self._join_nodes([v for v in values if v is not MISSING])
         if key == ITEMS:
             return self._join_content(obj, values)
-        if obj is self.state:
-            return _join_state(key, values)
+        if obj is self.state or key in HOOK_LISTS:
+            return _join_state(key, [() if v is MISSING else v for v in values])
         return join_values(self, values)
 
     def _join_nodes(self, nodes: Sequence[int]) -> int:

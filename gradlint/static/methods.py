@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradlint.static import attributes, calls, containers, library, modes, modules, tensors
+from gradlint.static import attributes, calls, containers, hooks, library, modes, modules, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
@@ -107,7 +107,7 @@ def _pop(m: Machine, receiver: ListObj, args: Args) -> Val:
         m.set(receiver, ITEMS, tuple(known))
         return value
     if not known and not containers.is_open(receiver):
-        raise Raised("pop from empty list", kind="IndexError")
+        raise Raised("pop from empty list", kind="IndexError", place=(receiver, ITEMS))
     return join_values(m, known) if known else Unknown("element", receiver)
 
 
@@ -196,6 +196,17 @@ TUPLE: dict[str, Callable[[Machine, Any, Args], Val]] = {"index": _index, "count
 # --- dicts -----------------------------------------------------------------------------------------------------------
 
 
+def _listing(make: Callable[[Machine, DictObj, Args], Val]) -> Callable[[Machine, DictObj, Args], Val]:
+    """A listing of a dict's content; that there is none may be for want of a hook."""
+
+    def run(m: Machine, receiver: DictObj, args: Args) -> Val:
+        if next(dict_items(receiver), None) is None and not containers.is_open(receiver):
+            hooks.found_empty(m, receiver, args.span)
+        return make(m, receiver, args)
+
+    return run
+
+
 def _items(m: Machine, receiver: DictObj, args: Args) -> Val:
     return ListObj([(k, v) for k, v in dict_items(receiver)], "list", containers.is_open(receiver))
 
@@ -272,7 +283,8 @@ def _from_keys(m: Machine, receiver: DictObj, args: Args) -> Val:
 
 
 DICT: dict[str, Callable[[Machine, Any, Args], Val]] = {
-    "items": _items, "keys": _keys, "values": _values, "get": _get, "setdefault": _set_default, "pop": _pop_key,
+    "items": _listing(_items), "keys": _listing(_keys), "values": _listing(_values),
+    "get": _get, "setdefault": _set_default, "pop": _pop_key,
     "popitem": _pop_item, "update": _update, "clear": _clear_dict, "copy": _copy_dict, "__getitem__": _get_position,
     "__setitem__": _set_position, "fromkeys": _from_keys,
 }  # fmt: skip

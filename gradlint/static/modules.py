@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gradlint.static import builtin_functions, calls, classes, containers, demands, layers, methods
+from gradlint.static import builtin_functions, calls, classes, containers, gradients, hooks, layers, methods
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -20,6 +20,7 @@ from gradlint.static.values import (
     Instance,
     Lib,
     ListObj,
+    Method,
     Native,
     Scalar,
     Tensor,
@@ -274,52 +275,31 @@ def call(m: Machine, value: Instance, args: Args) -> Val:
 
 
 def _call_with_hooks(m: Machine, value: Instance, args: Args) -> Val:
-    """Pre-hooks, forward, hooks; what backward hooks will need is noted."""
-    for function in _hooks(value, "$pre_hooks"):
-        replaced = calls.call(m, function, Args(args.span, args.frame, [value, tuple(args.positional)]))
-        if replaced is not None and not isinstance(replaced, Unknown):
-            args = Args(args.span, args.frame, replaced if isinstance(replaced, tuple) else [replaced], args.keywords)
-    output = forward(m, value, args)
-    output = layers.fire_loose(m, value, args, output)
-    for function in _hooks(value, "$hooks"):
-        before = m.state.cells.get("hook", False)
-        m.set(m.state, "hook", True)
-        replaced = calls.call(m, function, Args(args.span, args.frame, [value, tuple(args.positional), output]))
-        m.set(m.state, "hook", before)
-        if replaced is not None and not (isinstance(replaced, Unknown) and replaced.origin is None):
-            output = replaced
-    backward_hooks = _hooks(value, "$backward_hooks")
-    if backward_hooks:
-        entry = (
-            value,
-            tuple(n for a in args.positional for n in m.nodes(a, 2)),
-            tuple(m.nodes(output, 2)),
-            backward_hooks,
-        )
-        m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
+    """Pre-hooks, forward, hooks; backward hooks are bound as they were registered when the call began."""
+    time, bound = m.tape.tick(), hooks.of(value, hooks.BACKWARD)
+    args = hooks.before_forward(m, value, args)
+    output = hooks.fire_loose(m, value, args, forward(m, value, args))
+    output = hooks.after_forward(m, value, args, output)
+    hooks.bind(m, value, bound, args, output)
+    hooks.called(m, value, args.span, time, output)
     return output
-
-
-def _hooks(value: Instance, key: str) -> tuple[Val, ...]:
-    return tuple(entry[1] for entry in value.cells.get(key, ()) if entry is not MISSING)
 
 
 def forward(m: Machine, value: Instance, args: Args) -> Val:
     """The module's forward, without hooks."""
     declared, owner = classes.find(m, value.cls, "forward")
     if declared is not MISSING:
-        return calls.call(m, classes.bind(m, declared, value, owner), args)
+        bound = classes.bind(m, declared, value, owner)
+        if isinstance(bound, Method):  # not through `call`: that is how a program goes past the hooks
+            return calls.call(m, bound.function, args.prepend(value))
+        return calls.call(m, bound, args)
     return layers.forward(m, value, library_name(m, value), args)
 
 
-def fire_loose_hooks(m: Machine, callee: Val, args: Args, output: Unknown) -> None:
-    """Hooks registered on layers of an unknown model fire when the model, or part of it, is called."""
-    layers.fire_loose(m, callee, args, output)
-
-
-def register_loose(m: Machine, layer: Val, kind: str, args: Args) -> Val:
-    """A hook on a layer that is not known."""
-    return layers.register_loose(m, layer, kind, args)
+def past_hooks(m: Machine, value: Val, span: Span) -> None:
+    """`module.forward(inputs)` in the program's text: no hook of the module runs."""
+    if isinstance(value, Instance) and is_module(m, value):
+        hooks.called(m, value, span, m.tape.tick(), bypass=True)
 
 
 # --- methods ---------------------------------------------------------------------------------------------------------
@@ -333,6 +313,7 @@ def method(m: Machine, value: Instance, name: str, args: Args) -> Val:
         if run is not None:
             return run(m, value, args)
         if short == "forward":
+            hooks.called(m, value, args.span, m.tape.tick(), bypass=True)
             return forward(m, value, args)
         if short == "__init__":
             return library_init(m, value, name.rsplit(".", 1)[0] if "." in name else MODULE, args)
@@ -407,7 +388,9 @@ def _same(m: Machine, value: Instance, args: Args) -> Val:
     return value
 
 
-def _nothing(m: Machine, value: Instance, args: Args) -> Val:
+def _zero_grad(m: Machine, value: Instance, args: Args) -> Val:
+    owned = [p for _, p in named_parameters(m, value)]
+    gradients.clear_all(m, owned, args.span, args.get(0, "set_to_none", True))
     return None
 
 
@@ -417,15 +400,6 @@ def _requires_grad_(m: Machine, value: Instance, args: Args) -> Val:
     for _, parameter in named_parameters(m, value):
         set_requires_grad(m, parameter, args.get(0, "requires_grad", True), args.span)
     return value
-
-
-def _register(key: str) -> Callable[[Machine, Instance, Args], Val]:
-    def run(m: Machine, value: Instance, args: Args) -> Val:
-        entry = (object(), args.get(0, "hook"), args.span)
-        m.set(value, key, (*value.cells.get(key, ()), entry))
-        return demands.handle(m, (value, key), entry, args.span)
-
-    return run
 
 
 def _register_buffer(m: Machine, value: Instance, args: Args) -> Val:
@@ -509,9 +483,11 @@ def _double_underscore_len(m: Machine, value: Instance, args: Args) -> Val:
 METHODS: dict[str, Callable[[Machine, Instance, Args], Val]] = {
     "parameters": _parameters, "named_parameters": _named_parameters, "children": _children, "named_children": _named_children,
     "modules": _modules, "named_modules": _named_modules, "train": _train, "eval": _eval, "to": _same, "cuda": _same,
-    "cpu": _same, "float": _same, "double": _same, "half": _same, "zero_grad": _nothing, "requires_grad_": _requires_grad_,
-    "register_forward_hook": _register("$hooks"), "register_forward_pre_hook": _register("$pre_hooks"),
-    "register_full_backward_hook": _register("$backward_hooks"), "register_backward_hook": _register("$backward_hooks"),
+    "cpu": _same, "float": _same, "double": _same, "half": _same, "zero_grad": _zero_grad, "requires_grad_": _requires_grad_,
+    "register_forward_hook": hooks.on_module(hooks.FORWARD, "forward"),
+    "register_forward_pre_hook": hooks.on_module(hooks.PRE, "pre"),
+    "register_full_backward_hook": hooks.on_module(hooks.BACKWARD, "backward"),
+    "register_backward_hook": hooks.on_module(hooks.BACKWARD, "legacy"),
     "register_buffer": _register_buffer, "register_parameter": _register_buffer, "add_module": _register_buffer,
     "register_module": _register_buffer, "apply": _apply, "state_dict": _state_dict, "load_state_dict": _load_state_dict,
     "get_submodule": _get_submodule, "append": _append, "extend": _extend, "keys": _keys, "items": _named_children,

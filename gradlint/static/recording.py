@@ -5,11 +5,15 @@ The recorder only ever appends: a branch that is rolled back leaves values behin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from gradlint.tape import Answer, Capture, Demand, Edge, Flow, Kind, Span, Tape, Value
+from gradlint.tape import Answer, Capture, Demand, DemandKind, Edge, Flow, Hook, Kind, Note, Span, Tape, Value
+
+if TYPE_CHECKING:
+    from gradlint.static.machine import Machine
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -21,6 +25,7 @@ class Input(msgspec.Struct, frozen=True):
     term: bool = False
     product: bool = False
     select: bool = False
+    saves: bool = False
 
 
 class Recorder:
@@ -31,6 +36,7 @@ class Recorder:
         self.edges: list[Edge] = []
         self.captures: list[Capture] = []
         self.demands: list[Demand] = []
+        self.notes: list[Note] = []
         self.requires: list[Answer] = []
         self.into: list[list[Edge]] = []
         self.wanted: set[int] = set()
@@ -97,6 +103,7 @@ class Recorder:
                 given.product,
                 foreign,
                 given.select,
+                given.saves,
             )
         self.requires[node] = self._answer(node, joined)
         return node
@@ -118,6 +125,17 @@ class Recorder:
         kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
         return self.result(kind, span, label, "join", [Input(n) for n in given], joined=True)
 
+    def ancestors(self, roots: Iterable[int], least: Flow = Flow.ZEROES) -> set[int]:
+        """All values that a gradient from the roots arrives at, over edges of this strength."""
+        seen: set[int] = set()
+        todo = list(roots)
+        while todo:
+            node = todo.pop()
+            if node not in seen:
+                seen.add(node)
+                todo.extend(e.src for e in self.into[node] if e.flow >= least)
+        return seen
+
     def capture(self, value: int, kind: str, span: Span, label: str) -> None:
         """The value was put or handed there."""
         if (value, span, kind) not in self._seen:
@@ -130,15 +148,20 @@ class Recorder:
         self.demands.append(made)
         return made
 
-    def tape(self) -> Tape:
+    def note(self, **fields: object) -> None:
+        """Something that does not do what it says."""
+        self.notes.append(Note(time=self.tick(), **fields))  # type: ignore[arg-type]
+
+    def tape(self, hooks: Iterable[Hook] = ()) -> Tape:
         """The finished tape."""
         values = [msgspec.structs.replace(v, wanted=True) if v.id in self.wanted else v for v in self.values]
-        return Tape(values, self.edges, self.captures, self.demands)
+        return Tape(values, self.edges, self.captures, self.demands, list(hooks), self.notes)
 
     def edge(self, src: int, dst: int, span: Span, op: str, flow: Flow, cause: str = "", at: Span | None = None,
-              term: bool = False, product: bool = False, foreign: bool = False, select: bool = False) -> None:  # fmt: skip
+              term: bool = False, product: bool = False, foreign: bool = False, select: bool = False,
+              saves: bool = False) -> None:  # fmt: skip
         """Data flows from one value to another (see `tape.Edge`)."""
-        made = Edge(src, dst, span, op, flow, self.tick(), cause, at, term, product, foreign, select)
+        made = Edge(src, dst, span, op, flow, self.tick(), cause, at, term, product, foreign, select, saves)
         self.edges.append(made)
         self.into[dst].append(made)
 
@@ -156,6 +179,17 @@ class Recorder:
             elif given == "maybe" and best == "no":
                 best = "maybe"
         return "maybe" if joined and best == "yes" and not every else best
+
+
+def record(m: Machine, kind: DemandKind, span: Span, roots: Sequence[int], targets: Sequence[int], labels: Sequence[str],
+           **more: object) -> None:  # fmt: skip
+    """Write a demand on the tape, with what is known of the run at this moment."""
+    label = m.text(span)
+    m.sites[span] = label
+    m.tape.demand(
+        kind=kind, span=span, label=label, roots=tuple(roots), targets=tuple(targets), target_labels=tuple(labels),
+        whole=m.whole, certain=m.doubt == 0, stack=tuple(m.stack), **more,
+    )  # fmt: skip
 
 
 def answer(flag: object) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gradlint.static import demands
+from gradlint.static import demands, gradients
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input, answer
@@ -43,7 +43,7 @@ PREPARES = frozenset((".byte()", ".to()", ".type()", ".int()", ".long()", ".shor
 
 def nodes_used(m: Machine, value: Val, depth: int = 2) -> list[int]:
     """The nodes of a value that an operation uses; a gradient that is used is demanded."""
-    demands.use(m, value)
+    gradients.use(m, value)
     if isinstance(value, Tensor):
         return [value.cells[NODE]]
     if isinstance(value, (tuple, ListObj, DictObj, Alt)) and depth:

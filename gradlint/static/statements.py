@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gradlint.static import attributes, builtin, calls, classes, containers, imports, modes, tensors
+from gradlint.static import attributes, builtin, calls, classes, containers, hooks, imports, modes, tensors
 from gradlint.static import program as p
 from gradlint.static.budget import UNROLL
 from gradlint.static.expressions import binary, compare, evaluate, narrow, truth
@@ -28,12 +28,16 @@ def block(m: Machine, frame: Frame, body: tuple[p.Stmt, ...]) -> str:
 def execute(m: Machine, frame: Frame, node: p.Stmt) -> str:
     """Run one statement. What fails certainly, outside any `try`, ends this statement only: the analysis goes on."""
     m.step()
+    around, m.statement, m.absent = m.statement, (frame, node), None
     try:
         return EXECUTE[type(node)](m, frame, node)
     except Raised as raised:
         if m.state.cells.get("trying") or raised.kind == EXPLICIT:
             raise
+        hooks.failed(m, raised, m.span(frame, node))
         return NORMAL
+    finally:
+        m.statement = around
 
 
 def body_of(function: Function) -> tuple[p.Stmt, ...]:
@@ -334,7 +338,11 @@ def _enter(m: Machine, frame: Frame, node: p.With, index: int) -> str:
             return _around(m, context, inside)
         case Instance() if not isinstance(context.cls, Lib):
             return _managed(m, frame, context, span, inside)
-    return inside(builtin.enter(m, frame, context, span))
+    try:
+        return inside(builtin.enter(m, frame, context, span))
+    finally:
+        if hooks.is_handle(context):
+            hooks.remove(m, context, span)
 
 
 def _around(m: Machine, generator: Generator, inside: Callable[[Val], str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import demands, functions
+from gradlint.static import functions, gradients
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -20,6 +20,7 @@ from gradlint.static.values import (
     Lib,
     ListObj,
     Native,
+    Raised,
     Scalar,
     Tensor,
     Unknown,
@@ -86,7 +87,7 @@ def read(m: Machine, value: Tensor, name: str, span: Span) -> Val:
         return Scalar()
     match name:
         case "grad":
-            return demands.read_grad(m, value, span)
+            return gradients.read(m, value, span)
         case "data":
             return data_of(m, value, span)
         case "requires_grad":
@@ -103,7 +104,7 @@ def read(m: Machine, value: Tensor, name: str, span: Span) -> Val:
 
 def data_of(m: Machine, value: Tensor, span: Span) -> Tensor:
     """`x.data`: the same storage, cut from the graph. Of a value without a graph it is simply the value."""
-    demands.use(m, value)
+    gradients.use(m, value)
     node = m.tape.result(
         Kind.TENSOR, span, m.text(span), ".data", [Input(value.cells[NODE], Flow.CUTS, "data-attribute")]
     )
@@ -118,9 +119,7 @@ def write(m: Machine, value: Tensor, name: str, given: Val, span: Span) -> None:
         case "requires_grad":
             functions.set_requires_grad(m, value, given, span)
         case "grad":
-            m.set(value, "$grad", MISSING)
-            if isinstance(given, Tensor):
-                m.set(value, "$grad", given)
+            gradients.assign(m, value, given, span)
         case "data":
             nodes_used(m, given)
         case _:
@@ -163,7 +162,7 @@ def is_instance(m: Machine, value: Tensor, name: str) -> bool | None:
 def guard_none(m: Machine, value: Val) -> bool | None:
     """Whether a value is None, for `is None` tests: testing a gradient demands nothing and guards its later uses."""
     if isinstance(value, Tensor):
-        return demands.guard(m, value)
+        return gradients.guard(m, value)
     return _NOT_MINE  # type: ignore[no-any-return]
 
 
@@ -203,7 +202,7 @@ def move(m: Machine, value: Tensor, name: str, args: Args) -> Val:
     wanted = args.get(0, "dtype", args.keywords.get("device"))
     dtypes = [v.name for v in args.all() if isinstance(v, Lib)]
     text = wanted if isinstance(wanted, str) else ""
-    demands.use(m, value)
+    gradients.use(m, value)
     node = value.cells[NODE]
     if any(d in _INTEGER for d in dtypes) or "Long" in text or "Int" in text:
         return Tensor(compute(m, f".{name}()", [Input(node, Flow.CUTS, "non-differentiable")], args.span))
@@ -228,6 +227,7 @@ def change(m: Machine, value: Tensor, name: str, row: object, args: Args) -> Val
         flow, cause = FLOWS.get(row.flow, Flow.CARRIES), row.cause
         if row.flow == "constant":
             flow, cause = Flow.ZEROES, "zero-gradient"
+    gradients.written(m, value)
     inputs = [Input(n, flow, cause) for n in nodes_used(m, value)]
     inputs += [Input(n, flow, cause) for v in args.all() for n in nodes_used(m, v)]
     repoint(m, value, f".{name}()", inputs, args.span)
@@ -278,6 +278,8 @@ _LOGIC = frozenset(("&", "|", "^", "<<", ">>"))
 def binary(m: Machine, op: str, left: Val, right: Val, span: Span) -> Val:
     """`left op right` where at least one side is a tensor, an array, an unknown or an unknown number."""
     kinds = {type(left), type(right)}
+    if Tensor in kinds and (left is None or right is None):
+        raise Raised(f"unsupported operand type(s) for {op}: 'Tensor' and 'NoneType'", kind="TypeError", place=m.absent)
     if not kinds & {Tensor, Array, Unknown, Scalar}:
         return Unknown("result", (left, right))
     inputs = _operands(m, op, left, right)

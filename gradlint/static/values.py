@@ -15,6 +15,7 @@ from gradlint.static.store import MISSING, Obj
 from gradlint.tape import Span
 
 Val = Any  #: any value of the program: a raw constant or one of the classes below
+Cell = tuple[Obj, Any]  #: a place that holds a value: an object and a key
 NODE = "$node"  #: the cell that holds the tape node of a tensor, array or unknown
 ITEMS = "$items"  #: the cell that holds the content of a list or set, a tuple of values
 HELD = "$held"  #: the cell of a library object that holds the arguments it was made of
@@ -266,13 +267,18 @@ class Mode:
 
 
 class Raised(Exception):  # noqa: N818 - it is the program's exception, not ours
-    """The program certainly raises here; `value` is the exception object, `reason` a text for people."""
+    """The program certainly raises here; `value` is the exception object, `reason` a text for people.
 
-    def __init__(self, reason: str, value: Val = None, kind: str = "") -> None:
+    `place` is the cell whose emptiness makes it raise, where that is known: a key, a position, an attribute that is None.
+    """
+
+    def __init__(self, reason: str, value: Val = None, kind: str = "", place: Cell | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.value = value
         self.kind = kind
+        self.place = place
+        self.span: Span | None = None  #: the expression that raises
 
 
 def options(value: Val) -> tuple[Val, ...]:

@@ -1,0 +1,203 @@
+"""`.grad`: reading it, using it, throwing it away, and when it is there.
+
+Reading is not demanding: `x.grad` is a demand when the value is used as a tensor, not when it is tested or printed. A leaf
+has no gradient before a backward reached it and after it was cleared; what only may have happened claims nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gradlint.static import exposure, hooks
+from gradlint.static.machine import Machine
+from gradlint.static.recording import record
+from gradlint.static.store import MISSING
+from gradlint.static.values import NODE, Tensor, Val, options
+from gradlint.tape import Span
+
+CLEARED, ZEROED = "$cleared", "$zeroed"  #: cells of a leaf and of its gradient: where and when; None: perhaps no longer
+
+
+# --- reading and using -----------------------------------------------------------------------------------------------
+
+
+def read(m: Machine, value: Tensor, span: Span) -> Val:
+    """`tensor.grad`: the same object every time; it becomes a demand when it is used."""
+    given = value.cells.get("$grad", MISSING)
+    if given is MISSING or given is None:
+        node = value.cells[NODE]
+        roots = m.state.cells["roots"]
+        made = hooks.gradient(m, roots[-1:], node, span, m.text(span), False)
+        m.set(value, "$grad", made)
+        m.set(made, "$grad_of", value)
+        given = made
+    if "$grad_of" in given.cells:
+        m.set(given, "$read", span)
+    return given
+
+
+def guard(m: Machine, value: Tensor) -> bool | None:
+    """`t.grad is None`: unknown, and from now on nobody demands it."""
+    if value.cells.get("$grad_of", MISSING) is MISSING:
+        return False
+    m.set(value, "$guarded", True)
+    return None
+
+
+def use(m: Machine, value: Val, sure: bool = True) -> None:
+    """A value is used in an operation: if it is an unguarded `.grad`, that reading was a demand.
+
+    Unless the use is `sure` to need a tensor (an unknown call may only print it), nothing is said of the time.
+    """
+    if not isinstance(value, Tensor):
+        return
+    span = value.cells.get("$read", MISSING)
+    if span is MISSING:
+        _use_kept(m, value, sure)
+    elif value.cells.get("$guarded") is not True:
+        m.store.delete(value, "$read")
+        _demand(m, value.cells["$grad_of"], span, sure)
+
+
+def use_all(m: Machine, values: Iterable[Val]) -> None:
+    """Values are handed to something unknown: that uses them."""
+    for value in values:
+        for option in options(value):
+            use(m, option, sure=False)
+
+
+def _demand(m: Machine, owner: Tensor, span: Span, sure: bool) -> None:
+    node = owner.cells[NODE]
+    m.tape.wanted.add(node)
+    known = m.tape.values[node]
+    moved = owner.cells.get("$moved")
+    retained = known.leaf or owner.cells.get("$retained") is True or moved == "no"
+    roots = m.state.cells["roots"]
+    cleared = _cleared(m, owner) if sure and retained else None
+    early = sure and retained and not roots and _certain(m, owner)
+    if not roots and not early:
+        m.sites[span] = m.text(span)
+        return
+    where, since = cleared or (None, 0)
+    record(
+        m, "grad-read", span, roots, [node], [known.label], retained=retained, early=early, cleared=where, since=since
+    )
+
+
+def _use_kept(m: Machine, value: Tensor, sure: bool) -> None:
+    """Another name for a gradient is used; the buffer may have been zeroed since."""
+    seen = value
+    while isinstance(seen.cells.get("$alias"), Tensor):
+        seen = seen.cells["$alias"]
+    owner, zeroed = seen.cells.get("$grad_of", MISSING), seen.cells.get(ZEROED)
+    if (
+        sure
+        and isinstance(owner, Tensor)
+        and isinstance(zeroed, tuple)
+        and _certain(m, owner)
+        and not _since(m, zeroed[1])
+    ):
+        node = owner.cells[NODE]
+        roots, label = m.state.cells["roots"], m.tape.values[node].label
+        record(m, "grad-read", m.statement_span(), roots, [node], [label], cleared=zeroed[0], since=zeroed[1])
+
+
+# --- when there is one -----------------------------------------------------------------------------------------------
+
+
+def passed(m: Machine, roots: Sequence[int]) -> None:
+    """A backward leaves gradients from now on."""
+    m.set(m.state, "passes", (*m.state.cells.get("passes", ()), (m.tape.tick(), tuple(roots))))
+
+
+def clear(m: Machine, value: Tensor, span: Span, to_none: bool | None) -> None:
+    """The gradient is thrown away: it becomes None, or the same buffer holds zeros."""
+    kept = value.cells.get("$grad", MISSING)
+    at = None if m.doubt else (span, m.tape.tick())
+    m.set(value, CLEARED, at)
+    if to_none:
+        m.set(value, "$grad", None)
+    elif isinstance(kept, Tensor):
+        m.set(kept, ZEROED, at if to_none is False else None)
+
+
+def clear_all(m: Machine, values: Iterable[Tensor], span: Span, flag: Val) -> None:
+    """`zero_grad(set_to_none=flag)` of a module or an optimizer; the default is to set None (torch 2.0)."""
+    for value in values:
+        clear(m, value, span, flag if isinstance(flag, bool) else None)
+
+
+def zero(m: Machine, value: Tensor, span: Span) -> bool:
+    """`x.grad.zero_()` or `x.grad.data.zero_()`: whether the tensor is a gradient, which is cleared then."""
+    seen = value
+    while "$grad_of" not in seen.cells and isinstance(seen.cells.get("$alias"), Tensor):
+        seen = seen.cells["$alias"]
+    owner = seen.cells.get("$grad_of", MISSING)
+    if not isinstance(owner, Tensor):
+        return False
+    if not m.state.cells["roots"]:
+        use(m, seen)
+    m.store.delete(seen, "$read")
+    clear(m, owner, span, to_none=False)
+    return True
+
+
+def written(m: Machine, value: Tensor) -> None:
+    """A gradient is written by hand: what was zeroed is filled again."""
+    owner = value.cells.get("$grad_of", MISSING)
+    if isinstance(owner, Tensor) and ZEROED in value.cells:
+        m.set(value, ZEROED, None)
+        m.set(owner, CLEARED, None)
+
+
+def assign(m: Machine, value: Tensor, given: Val, span: Span) -> None:
+    """`x.grad = given`."""
+    if given is None:
+        clear(m, value, span, to_none=True)
+        return
+    m.set(value, CLEARED, None)
+    m.set(value, "$grad", given if isinstance(given, Tensor) else MISSING)
+
+
+def stepped(m: Machine, optimizer: Val, parameters: Sequence[Tensor], span: Span) -> None:
+    """An optimizer steps: a demand of its own where what the last backward left was thrown away before any step used it."""
+    before, last = optimizer.cells.get("$stepped", 0), _last_pass(m, parameters)
+    m.set(optimizer, "$stepped", m.tape.tick())
+    cleared = [_cleared(m, p) for p in parameters]
+    lost = [c for c in cleared if c is not None]
+    if not lost or len(lost) < len(cleared) or not before < last < min(time for _, time in lost):
+        return
+    nodes = [p.cells[NODE] for p in parameters[:1]]
+    labels = [m.tape.values[n].label for n in nodes]
+    record(m, "grad-read", span, m.state.cells["roots"], nodes, labels, cleared=lost[0][0], since=lost[0][1])
+
+
+def _last_pass(m: Machine, parameters: Sequence[Tensor]) -> int:
+    """The moment of the last backward, if it reached one of these; 0 if there is none."""
+    passes = m.state.cells.get("passes", ())
+    if not passes or not isinstance(passes[-1], tuple):
+        return 0
+    time, roots = passes[-1]
+    reached = m.tape.ancestors(roots)
+    return int(time) if any(p.cells[NODE] in reached for p in parameters) else 0
+
+
+def _cleared(m: Machine, owner: Tensor) -> tuple[Span, int] | None:
+    """Where and when the gradient was certainly thrown away, if no backward followed."""
+    at = owner.cells.get(CLEARED)
+    if not isinstance(at, tuple) or not _certain(m, owner) or _since(m, at[1]):
+        return None
+    return None if m.tape.values[owner.cells[NODE]].time > at[1] else at
+
+
+def _since(m: Machine, time: int) -> bool:
+    """Whether there was a backward after that moment."""
+    return any(at > time for at, _ in m.state.cells.get("passes", ()))
+
+
+def _certain(m: Machine, owner: Tensor) -> bool:
+    """Whether it is known all along what happened to this leaf: a whole run, no condition, no code from outside."""
+    if not m.whole or m.doubt or m.rehearsing or m.state.cells.get("trying") or m.outside_code:
+        return False
+    known = m.tape.values[owner.cells[NODE]]
+    return m.tape.requires[known.id] == "yes" and not known.joined and id(owner) not in exposure.seen_outside(m)

@@ -1,0 +1,367 @@
+"""Hooks: registering, binding at the call, firing at the backward, removing, and what the absence of their catch breaks.
+
+Forward hooks run when a module is called; backward hooks of modules are bound there, those of tensors count at the backward.
+Where the program fails for want of something, the hooks that have not fired are rehearsed on the spot: what they would have
+written tells whether it is them that are missed. No order of hooks is matched against a pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from gradlint.static import calls, exposure
+from gradlint.static.arguments import Args
+from gradlint.static.budget import REHEARSALS, BudgetHit
+from gradlint.static.machine import Machine
+from gradlint.static.modes import entered
+from gradlint.static.recording import Input
+from gradlint.static.store import MISSING, Obj
+from gradlint.static.values import (
+    NODE,
+    OPEN,
+    Cell,
+    DictObj,
+    Instance,
+    Lib,
+    Mode,
+    Raised,
+    Tensor,
+    Unknown,
+    Val,
+)  # fmt: skip
+from gradlint.tape import Flow, Hook, HookedCall, HookKind, Kind, Span
+
+FORWARD: str = "$hooks"
+PRE: str = "$pre_hooks"
+BACKWARD: str = "$backward_hooks"
+NO_GRAPH = "no-create-graph"  #: the cause of the cut between a root and a gradient taken without create_graph
+#: the run-wide lists of hooks that no known module holds
+TENSORS, LOOSE = "tensor_hooks", "loose"
+
+
+class Registration:
+    """One hook that was registered. It only ever learns what happened in any branch: `fired`, `removed`."""
+
+    __slots__ = (
+        "certain",
+        "fired",
+        "frame",
+        "function",
+        "keywords",
+        "kind",
+        "layer",
+        "owner",
+        "removed",
+        "span",
+        "time",
+        "value",
+    )
+
+    def __init__(self, m: Machine, kind: HookKind, args: Args, owner: Val = None, value: int = -1) -> None:
+        self.kind: HookKind = kind
+        self.function = args.get(0, "hook")
+        self.span, self.frame = args.span, args.frame
+        self.owner = owner  #: the module; for a layer that is not known, the model it was read from
+        self.layer: Val = owner
+        self.value = value
+        self.keywords = args.keywords.get("with_kwargs") is True
+        self.time = m.tape.tick()
+        self.certain = m.whole and m.doubt == 0
+        self.fired: list[int] = []
+        self.removed: list[tuple[Span, int]] = []
+        m.hooks.append(self)
+
+
+# --- registering and removing ----------------------------------------------------------------------------------------
+
+
+def on_module(key: str, kind: HookKind) -> Callable[[Machine, Instance, Args], Val]:
+    """`module.register_..._hook(f)`."""
+
+    def run(m: Machine, value: Instance, args: Args) -> Val:
+        made = Registration(m, kind, args, value)
+        before = of(value, key)
+        m.set(value, key, (made, *before) if args.keywords.get("prepend") is True else (*before, made))
+        return _handle(value, key, made)
+
+    return run
+
+
+def on_tensor(m: Machine, value: Tensor, args: Args) -> Val:
+    """`tensor.register_hook(f)`: counts for later backwards."""
+    made = Registration(m, "tensor", args, value=value.cells[NODE])
+    return _handle(m.state, TENSORS, _keep(m, TENSORS, made))
+
+
+def on_layer(m: Machine, layer: Val, kind: HookKind, args: Args) -> Val:
+    """A hook on a layer of an unknown model: it fires when the model is called."""
+    made = Registration(m, kind, args, exposure.root_of(layer))
+    made.layer, made.certain = layer, False
+    return _handle(m.state, LOOSE, _keep(m, LOOSE, made))
+
+
+def _keep(m: Machine, key: str, made: Registration) -> Registration:
+    m.set(m.state, key, (*m.state.cells.get(key, ()), made))
+    return made
+
+
+def _handle(holder: Obj, key: str, made: Registration) -> Instance:
+    """What a registration returns: `remove()` takes the hook out of its list again."""
+    handle = Instance(Lib("torch.utils.hooks.RemovableHandle"), made.span)
+    handle.cells["$hook"] = (holder, key, made)
+    return handle
+
+
+def is_handle(value: Val) -> bool:
+    """Whether a value is what a registration returned."""
+    return isinstance(value, Instance) and "$hook" in value.cells
+
+
+def remove(m: Machine, handle: Instance, span: Span) -> None:
+    """`handle.remove()`, or the end of `with module.register_...(f):`."""
+    holder, key, made = handle.cells["$hook"]
+    left = tuple(e for e in holder.cells.get(key, ()) if e is not made)
+    m.set(holder, key, left)
+    made.removed.append((span, m.tape.tick()))
+    made.certain = made.certain and m.doubt == 0
+
+
+def of(value: Obj, key: str) -> tuple[Registration, ...]:
+    """The hooks in a list, as they are now."""
+    held = value.cells.get(key, ())
+    return () if held is MISSING else held
+
+
+# --- calling a module ------------------------------------------------------------------------------------------------
+
+
+def before_forward(m: Machine, module: Instance, args: Args) -> Args:
+    """Run the pre-hooks: what one returns replaces the input."""
+    for hook in of(module, PRE):
+        given = Args(args.span, args.frame, [module, tuple(args.positional)])
+        replaced = _run(m, hook, given)
+        if replaced is not None and not isinstance(replaced, Unknown):
+            args = Args(args.span, args.frame, replaced if isinstance(replaced, tuple) else [replaced], args.keywords)
+    return args
+
+
+def after_forward(m: Machine, module: Instance, args: Args, output: Val) -> Val:
+    """Run the forward hooks: what one returns replaces the output."""
+    for hook in of(module, FORWARD):
+        more = [_keywords(args)] if hook.keywords else []
+        given = Args(args.span, args.frame, [module, tuple(args.positional), *more, output])
+        before = m.state.cells.get("hook", False)
+        m.set(m.state, "hook", True)
+        replaced = _run(m, hook, given)
+        m.set(m.state, "hook", before)
+        if replaced is not None and not (isinstance(replaced, Unknown) and replaced.origin is None):
+            output = replaced
+    return output
+
+
+def _keywords(args: Args) -> Val:
+    made = DictObj()
+    for key, value in args.keywords.items():
+        made.cells["k", key] = value
+    return made
+
+
+def _run(m: Machine, hook: Registration, args: Args) -> Val:
+    hook.fired.append(m.tape.tick())
+    return calls.call(m, hook.function, args)
+
+
+def bind(m: Machine, module: Instance, hooks: Sequence[Registration], args: Args, output: Val) -> None:
+    """Note what the backward hooks of a call will need; they fire even if they are removed before the backward."""
+    if hooks:
+        inputs = tuple(n for a in args.positional for n in m.nodes(a, 2))
+        entry = (module, inputs, tuple(m.nodes(output, 2)), tuple(hooks))
+        m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
+
+
+def called(m: Machine, module: Instance, span: Span, time: int, output: Val = None, bypass: bool = False) -> None:
+    """A module ran its forward, through its call or past it."""
+    outputs = () if bypass else tuple(m.nodes(output, 2))
+    m.module_calls.append((module, HookedCall(span, time, outputs, bypass, m.doubt == 0)))
+
+
+# --- firing at the backward ------------------------------------------------------------------------------------------
+
+
+def fire(m: Machine, roots: Sequence[int], targets: Sequence[int], args: Args, create: bool) -> None:
+    """Call the tensor hooks and module backward hooks on the way of a backward."""
+    reached = _executed(m, roots, targets)
+    with entered(m, Mode(create, args.span, "backward hook")):
+        for hook in m.state.cells.get(TENSORS, ()):
+            if hook.value in reached:
+                given = gradient(m, roots, hook.value, args.span, "grad_output", create)
+                _run(m, hook, Args(args.span, args.frame, [given]))
+        for module, inputs, outputs, hooks in m.state.cells.get("module_calls", ()):
+            if any(o in reached for o in outputs):
+                _fire_module(m, module, inputs, outputs, hooks, roots, args, create)
+
+
+def _executed(m: Machine, roots: Sequence[int], targets: Sequence[int]) -> set[int]:
+    """The values whose gradient a backward computes: all behind the root that may require grad, or those before a target."""
+    reached = {n for n in m.tape.ancestors(roots) if m.tape.requires[n] != "no"}
+    if not targets:
+        return reached
+    leading: set[int] = set()
+    for node in sorted(reached):
+        if node in targets or any(e.src in leading and e.flow >= Flow.ZEROES for e in m.tape.into[node]):
+            leading.add(node)
+    return leading
+
+
+def _fire_module(m: Machine, module: Val, inputs: Sequence[int], outputs: Sequence[int], hooks: Sequence[Registration],
+                 roots: Sequence[int], args: Args, create: bool) -> None:  # fmt: skip
+    given = tuple(gradient(m, roots, n, args.span, "grad_input", create) for n in inputs)
+    taken = tuple(gradient(m, roots, n, args.span, "grad_output", create) for n in outputs)
+    for hook in hooks:
+        _run(m, hook, Args(args.span, args.frame, [module, given, taken]))
+
+
+def gradient(m: Machine, roots: Sequence[int], target: int | None, span: Span, label: str, create: bool) -> Tensor:
+    """A gradient tensor: with `create_graph` it carries on to the root, otherwise the way ends there."""
+    inputs = [Input(r, Flow.CARRIES if create else Flow.CUTS, "" if create else NO_GRAPH) for r in roots]
+    if create and target is not None:
+        inputs.append(Input(target))
+    return Tensor(m.tape.result(Kind.TENSOR, span, label, "gradient", inputs, gradient=True))
+
+
+# --- hooks on layers that are not known ------------------------------------------------------------------------------
+
+
+def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
+    """Fire the hooks registered on unknown layers of what is called; the activation lies between input and output.
+
+    What a hook itself calls fires none: a hook that is read from the model it hangs on would call itself for ever.
+    """
+    if m.state.cells.get("hook", False):
+        return output
+    hooks = [h for h in m.state.cells.get(LOOSE, ()) if h.owner is exposure.root_of(callee)]
+    if not hooks or not isinstance(output, (Tensor, Unknown, tuple)):
+        return output
+    nodes = [n for a in args.all() for n in m.nodes(a, 2)]
+    for hook in hooks:
+        node = m.tape.unknown(hook.span, "activation", nodes)
+        nodes = [node]
+        if hook.kind == "forward":
+            nodes = [_fire_forward(m, hook, Tensor(node), args)]
+        elif hook.kind != "pre":
+            entry = (hook.layer, (), (node,), (hook,))
+            m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
+    return _join_output(m, output, nodes, args)
+
+
+def _fire_forward(m: Machine, hook: Registration, activation: Tensor, args: Args) -> int:
+    before = m.state.cells.get("hook", False)
+    m.set(m.state, "hook", True)
+    _run(m, hook, Args(args.span, args.frame, [hook.layer, (Unknown("input"),), activation]))
+    m.set(m.state, "hook", before)
+    return int(activation.cells[NODE])
+
+
+def _join_output(m: Machine, output: Val, nodes: list[int], args: Args) -> Val:
+    """The output descends from the activations."""
+    if isinstance(output, tuple):
+        return tuple(_join_output(m, o, nodes, args) if isinstance(o, (Tensor, Unknown)) else o for o in output)
+    before = m.node_of(output)
+    inputs = [Input(n, Flow.UNKNOWN) for n in nodes] + ([Input(before)] if before is not None else [])
+    kind = Kind.UNKNOWN if isinstance(output, Unknown) else Kind.TENSOR
+    made = m.tape.result(kind, args.span, m.text(args.span), "model", inputs)
+    if isinstance(output, Unknown):
+        output.cells[NODE] = made
+        return output
+    return Tensor(made)
+
+
+# --- what is missed --------------------------------------------------------------------------------------------------
+
+
+def failed(m: Machine, raised: Raised, span: Span) -> None:
+    """The program certainly fails here: if for want of what a hook should have caught, that is a demand of its own."""
+    if raised.place is not None:
+        miss(m, raised.place, raised.span or span)
+
+
+def found_empty(m: Machine, value: Obj, span: Span) -> None:
+    """The program goes through a container that holds nothing after a backward that hooks should have filled it in."""
+    if m.hooks and m.state.cells["roots"]:
+        miss(m, (value, None), span, ("tensor", "backward", "legacy"))
+
+
+def miss(m: Machine, place: Cell, span: Span, kinds: Sequence[HookKind] = ()) -> None:
+    """Record the hooks that have not fired and would have filled this place, if there are any."""
+    if not m.whole or m.doubt or m.rehearsing or not m.hooks:
+        return
+    idle = [i for i, h in enumerate(m.hooks) if not h.fired and (not kinds or h.kind in kinds)]
+    found = [i for i in idle[:REHEARSALS] if _fills(place, _rehearsed(m, m.hooks[i]))]
+    if found:
+        m.tape.demand(
+            kind="hook-read", span=span, label=m.text(span), whole=True, stack=tuple(m.stack), hooks=tuple(found)
+        )
+
+
+def _fills(place: Cell, written: Iterable[Cell]) -> bool:
+    """Whether what was written holds the place; a container counts as filled under any key if its keys are not known."""
+    holder, key = place
+    return any(o is holder and (key is None or k in (key, OPEN)) for o, k in written)
+
+
+def _rehearsed(m: Machine, hook: Registration) -> list[Cell]:
+    """What the hook would write if it fired now; nothing of it stays."""
+    mark, demands, notes, hooks = m.store.mark(), len(m.tape.demands), len(m.tape.notes), len(m.hooks)
+    sites, called_before = dict(m.sites), set(m.called)
+    m.rehearsing = True
+    try:
+        calls.call(m, hook.function, _imagined(m, hook))
+    except (Raised, BudgetHit):
+        pass  # what it wrote until then counts
+    finally:
+        m.rehearsing = False
+        written = [(o, k) for o, k, _ in m.store.take(mark).values()]
+        del m.tape.demands[demands:], m.tape.notes[notes:], m.hooks[hooks:]
+        m.sites, m.called = sites, called_before
+    return written
+
+
+def _imagined(m: Machine, hook: Registration) -> Args:
+    """Arguments as the hook would get them."""
+    made = Tensor(m.tape.leaf(Kind.TENSOR, hook.span, "imagined"))
+    args = Args(hook.span, hook.frame)
+    match hook.kind:
+        case "tensor":
+            args.positional = [made]
+        case "pre":
+            args.positional = [hook.owner, (made,)]
+        case "forward":
+            args.positional = [hook.owner, (made,), *([Unknown("kwargs")] if hook.keywords else []), made]
+        case _:
+            args.positional = [hook.owner, (made,), (made,)]
+    return args
+
+
+# --- for the tape ----------------------------------------------------------------------------------------------------
+
+
+def records(m: Machine) -> list[Hook]:
+    """What became of every hook, at the end of the run."""
+    seen_outside = exposure.seen_outside(m) if m.hooks else set()
+    return [_record(m, hook, seen_outside) for hook in m.hooks]
+
+
+def _record(m: Machine, hook: Registration, seen_outside: set[int]) -> Hook:
+    span, time = hook.removed[0] if hook.removed else (None, 0)
+    return Hook(
+        kind=hook.kind,
+        span=hook.span,
+        label=m.text(hook.span),
+        time=hook.time,
+        value=hook.value,
+        removed=span,
+        removed_at=time,
+        fired=tuple(hook.fired),
+        calls=tuple(call for module, call in m.module_calls if module is hook.owner and hook.owner is not None),
+        certain=hook.certain and not m.outside_code and id(hook.owner) not in seen_outside,
+    )
