@@ -65,10 +65,6 @@ def blocks(path: Path) -> list[Block]:
 MISSING = {
     (page, "Bad", number)
     for page, count in {
-        "dead-hook": 3,
-        "freed-graph": 2,
-        "legacy-backward-hook": 2,
-        "mistimed-grad": 2,
         "module-requires-grad": 2,
         "overwritten-capture": 2,
     }.items()

@@ -1,12 +1,15 @@
 """The engine: pure queries on a tape. It knows the tape, the findings and the rules' pages, and nothing of how a tape is made.
 
 `judge` asks of every demand which contract it breaks: `severed` (a cut lies on the way), `absent` (no way could be there),
-`terms` (a part of a loss, or of a training, is lost), `sides` (NumPy in a class activation map). `merge` puts runs together.
+`terms` (a part of a loss, or of a training, is lost), `timing` and `hooks` (at the wrong time, or never), `sides` (NumPy
+in a class activation map). `merge` puts runs together.
 """
 
 from __future__ import annotations
 
-from gradlint.engine import absent, severed, sides, terms
+from collections.abc import Iterator
+
+from gradlint.engine import absent, hooks, severed, sides, terms, timing
 from gradlint.engine.findings import Case, Rules
 from gradlint.engine.graph import CUTS, NOTHING, UNKNOWN, Graph
 from gradlint.engine.merge import merge
@@ -16,6 +19,8 @@ from gradlint.tape import Demand, Tape
 
 __all__ = ["Verdict", "judge", "merge"]
 
+#: contracts of findings that leave the demand itself in order
+PASSING = ("dead-term", "dead-loss", "untrained", "other")
 _DIFFERENTIATES = ("backward", "autograd.grad", "grad-read", "training-step")
 
 
@@ -23,7 +28,7 @@ def judge(tape: Tape, catalog: Rules) -> list[Verdict]:
     """A verdict for every demand of a tape."""
     case = Case(Graph(tape), catalog)
     extra: dict[int, list[Finding]] = {}
-    for demand, finding in sides.judge(case, tape.demands):
+    for demand, finding in _beside(case, tape):
         extra.setdefault(demand.id, []).append(finding)
     verdicts = [
         _verdict(case, demand, extra.get(demand.id, [])) for demand in tape.demands if demand.kind != "optimizer"
@@ -37,11 +42,18 @@ def judge(tape: Tape, catalog: Rules) -> list[Verdict]:
     return verdicts
 
 
+def _beside(case: Case, tape: Tape) -> Iterator[tuple[Demand, Finding]]:
+    """What is said beside the demands themselves, each with the demand it belongs to."""
+    yield from sides.judge(case, tape.demands)
+    for judge_events in (timing.freed, hooks.legacy, hooks.removed_early):
+        yield from ((demand, found) for demand, found in judge_events(case) if found is not None)
+
+
 def _verdict(case: Case, demand: Demand, extra: list[Finding]) -> Verdict:
     if demand.unknown:
         return Verdict(demand, "undecided", demand.unknown, tuple(extra))
     found = _broken(case, demand)
-    severed_here = any(f.contract not in ("dead-term", "dead-loss", "untrained", "other") for f in found)
+    severed_here = any(f.contract not in PASSING for f in found) or any(f.contract == "freed" for f in extra)
     if severed_here:
         return Verdict(demand, "severed", "", (*found, *extra))
     reason = _doubt(case, demand)
@@ -55,6 +67,10 @@ def _broken(case: Case, demand: Demand) -> list[Finding]:
             found = [_of_target(case, demand, t) for t in _judged(case, demand)]
         case "export":
             found = [absent.export(case, demand)]
+        case "hook-read":
+            found = [hooks.missed(case, demand)]
+        case "grad-read" if demand.early or demand.cleared:
+            found = [timing.mistimed(case, demand)]
         case "loss-return":
             found = [terms.loss(case, demand)]
         case _:

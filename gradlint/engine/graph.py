@@ -51,6 +51,7 @@ class Graph:
         self.values = tape.values
         self.into: list[list[Edge]] = [[] for _ in tape.values]
         self.out: list[list[Edge]] = [[] for _ in tape.values]
+        self.demands, self.hooks = tape.demands, tape.hooks
         self.captures: dict[int, list[Capture]] = {}
         self.ordered = True
         for edge in tape.edges:

@@ -20,7 +20,7 @@ def merge(verdicts: Iterable[Verdict]) -> tuple[list[Finding], list[Site]]:
     for verdict in given:
         demand = verdict.demand
         before = sites.get(demand.span)
-        if demand.kind in ("loss-return", "optimizer", "export"):
+        if demand.kind in ("loss-return", "optimizer", "export", "hook-read"):
             continue
         if before is None or _WORST.index(verdict.verdict) > _WORST.index(before.verdict):
             sites[demand.span] = Site(demand.span, demand.label, verdict.verdict, verdict.reason)

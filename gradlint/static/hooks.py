@@ -282,24 +282,30 @@ def _join_output(m: Machine, output: Val, nodes: list[int], args: Args) -> Val:
 def failed(m: Machine, raised: Raised, span: Span) -> None:
     """The program certainly fails here: if for want of what a hook should have caught, that is a demand of its own."""
     if raised.place is not None:
-        miss(m, raised.place, raised.span or span)
+        miss(m, raised.place, span, raises=True)
 
 
 def found_empty(m: Machine, value: Obj, span: Span) -> None:
     """The program goes through a container that holds nothing after a backward that hooks should have filled it in."""
     if m.hooks and m.state.cells["roots"]:
-        miss(m, (value, None), span, ("tensor", "backward", "legacy"))
+        miss(m, (value, None), span)
 
 
-def miss(m: Machine, place: Cell, span: Span, kinds: Sequence[HookKind] = ()) -> None:
+def miss(m: Machine, place: Cell, span: Span, raises: bool = False) -> None:
     """Record the hooks that have not fired and would have filled this place, if there are any."""
     if not m.whole or m.doubt or m.rehearsing or not m.hooks:
         return
-    idle = [i for i, h in enumerate(m.hooks) if not h.fired and (not kinds or h.kind in kinds)]
+    idle = [i for i, h in enumerate(m.hooks) if not h.fired and (raises or h.kind not in ("forward", "pre"))]
     found = [i for i in idle[:REHEARSALS] if _fills(place, _rehearsed(m, m.hooks[i]))]
     if found:
         m.tape.demand(
-            kind="hook-read", span=span, label=m.text(span), whole=True, stack=tuple(m.stack), hooks=tuple(found)
+            kind="hook-read",
+            span=span,
+            label=m.text(span),
+            whole=True,
+            stack=tuple(m.stack),
+            raises=raises,
+            hooks=tuple(found),
         )
 
 

@@ -6,7 +6,7 @@ from gradlint.static import calls, gradients, hooks, library, methods, modules, 
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
-from gradlint.static.rows import compute, gather, nodes_used
+from gradlint.static.rows import compute, gather, nodes_used, saves
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     HELD,
@@ -148,8 +148,11 @@ def _run_sequence(m: Machine, value: Instance, args: Args) -> Val:
 def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
 
     row = m.catalog.row(base)
+    keeps = row is not None and saves(row)
     weights = [
-        Input(held.cells[NODE]) for key, held in value.cells.items() if _is_own(key) and isinstance(held, Tensor)
+        Input(held.cells[NODE], saves=keeps and not str(key).startswith("bias"))
+        for key, held in value.cells.items()
+        if _is_own(key) and isinstance(held, Tensor)
     ]
     given = (
         gather(m, row, None, args)

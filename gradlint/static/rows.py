@@ -40,6 +40,14 @@ KINDS = {"array": Kind.ARRAY, "image": Kind.ARRAY, "number": Kind.NUMBER, "list"
 #: casts that prepare an export: with it they are one step, placed at the whole chain and named by the export
 PREPARES = frozenset((".byte()", ".to()", ".type()", ".int()", ".long()", ".short()", ".char()"))
 
+#: operations that keep tensors only for some arguments, in training mode or for some sizes
+AT_TIMES = frozenset((
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "rrelu", "RReLU",
+    "addcmul", "addcdiv", "addmm", "addmv", "addr", "addbmm", "baddbmm", "lerp", "linear", "bilinear", "pad", "to",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d",
+    "MultiheadAttention", "multi_head_attention_forward", "pow", "float_power",
+))  # fmt: skip
+
 
 def nodes_used(m: Machine, value: Val, depth: int = 2) -> list[int]:
     """The nodes of a value that an operation uses; a gradient that is used is demanded."""
@@ -84,6 +92,11 @@ def export_source(m: Machine, node: int, span: Span) -> int:
         node = into[0].src
 
 
+def saves(row: Row) -> bool:
+    """Whether the operation keeps tensors for its backward whichever input requires grad."""
+    return bool(row.saves) and row.name.rsplit(".", 1)[-1].rstrip("_") not in AT_TIMES
+
+
 def _prepares(edge: Edge) -> bool:
     """A step that an export may take along: what carries, a detach, a cast; not what has no derivative in itself."""
     return edge.flow == Flow.CARRIES or edge.cause in ("detach", "data-attribute") or edge.op in PREPARES
@@ -119,7 +132,12 @@ def gather(m: Machine, row: Row, receiver: Val, args: Args, flow: str | None = N
             source = export_source(m, node, args.span) if cause in ("numpy", "number") else node
             found.append(
                 Input(
-                    source, kind, cause, term=row.term or (scaled and not numeric), product=row.product and not scaled
+                    source,
+                    kind,
+                    cause,
+                    term=row.term or (scaled and not numeric),
+                    product=row.product and not scaled,
+                    saves=saves(row),
                 )
             )
     return found

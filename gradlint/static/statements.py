@@ -34,7 +34,7 @@ def execute(m: Machine, frame: Frame, node: p.Stmt) -> str:
     except Raised as raised:
         if m.state.cells.get("trying") or raised.kind == EXPLICIT:
             raise
-        hooks.failed(m, raised, m.span(frame, node))
+        hooks.failed(m, raised, m.statement_span())
         return NORMAL
     finally:
         m.statement = around

@@ -272,6 +272,8 @@ def array_method(m: Machine, value: Array, name: str, args: Args) -> Val:
 
 # --- operators -------------------------------------------------------------------------------------------------------
 
+#: operators that keep an operand for the backward, plain numbers too (torch 2.13)
+_SAVING = frozenset(("*", "/", "@"))
 _LOGIC = frozenset(("&", "|", "^", "<<", ">>"))
 
 
@@ -316,7 +318,7 @@ def _operands(m: Machine, op: str, left: Val, right: Val) -> list[Input]:
             elif op == "//":
                 found.append(Input(node, Flow.ZEROES, "zero-gradient"))
             else:
-                found.append(Input(node, Flow.CARRIES, "", term=term, product=product))
+                found.append(Input(node, Flow.CARRIES, "", term=term, product=product, saves=op in _SAVING))
     return found
 
 

@@ -278,7 +278,6 @@ class Raised(Exception):  # noqa: N818 - it is the program's exception, not ours
         self.value = value
         self.kind = kind
         self.place = place
-        self.span: Span | None = None  #: the expression that raises
 
 
 def options(value: Val) -> tuple[Val, ...]:

@@ -1,0 +1,91 @@
+"""Gradients at the wrong time: used before there are any or after they were thrown away, graphs used after they were freed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradlint.engine import paths
+from gradlint.engine.findings import Case, Claim, finding
+from gradlint.engine.graph import NOTHING, Graph
+from gradlint.engine.hooks import passes
+from gradlint.engine.verdict import name
+from gradlint.finding import Finding
+from gradlint.tape import Demand, Flow
+
+
+def mistimed(case: Case, demand: Demand) -> Finding | None:
+    """`.grad` of a tensor before any backward of the run, or after it was cleared."""
+    target = demand.targets[0] if demand.targets else None
+    if target is None or not (demand.early or demand.cleared) or not demand.certain:
+        return None
+    if _out_of_sight(case.graph, target, demand):
+        return None
+    steps = [paths.taken(case.graph, target, demand.time)]
+    if demand.cleared is not None:
+        steps.append(paths.step("cause", demand.cleared, "the gradient is thrown away"))
+        message = f"{demand.label} comes after the gradient of {name(case, demand, target)} was thrown away"
+    else:
+        message = f"{demand.label} is used before any backward: there is no gradient yet"
+    return finding(case, Claim("mistimed", "", demand.span, message, paths.ended(steps, demand)))
+
+
+def _out_of_sight(graph: Graph, target: int, demand: Demand) -> bool:
+    """Whether something unknown got hold of what the target flows into: it may have run a backward."""
+    return any(
+        edge.flow == Flow.UNKNOWN and demand.since < edge.time < demand.time
+        for value in graph.reach([target], NOTHING)
+        for edge in graph.out[value]
+    )
+
+
+# --- freed graphs ----------------------------------------------------------------------------------------------------
+
+
+def freed(case: Case) -> Iterator[tuple[Demand, Finding | None]]:
+    """Backwards through an operation whose kept tensors an earlier one freed."""
+    graph = case.graph
+    keeping: dict[int, Demand] = {}  # an operation's result, and the backward that freed what it kept
+    for demand in passes(graph):
+        if not (demand.whole and demand.certain):
+            continue
+        executed = _executed(graph, demand)
+        again = [v for v in executed if v in keeping]
+        if again:
+            yield demand, _second(case, demand, keeping[max(again)], max(again))
+        if not demand.retains:
+            keeping |= {v: demand for v in executed if _keeps(graph, v) and v not in keeping}
+
+
+def _second(case: Case, demand: Demand, first: Demand, value: int) -> Finding | None:
+    message = f"{demand.label} goes through {name(case, demand, value)} again, whose graph was freed by {first.label}"
+    steps = [paths.taken(case.graph, value, demand.time), paths.step("cause", first.span, first.label)]
+    return finding(case, Claim("freed", "", demand.span, message, paths.ended(steps, demand)))
+
+
+def _executed(graph: Graph, demand: Demand) -> set[int]:
+    """The results of operations that a backward certainly goes through: no joins, nothing unknown, no gradient's own graph."""
+    seen: set[int] = set()
+    todo = list(demand.roots)
+    while todo:
+        value = todo.pop()
+        if value in seen or not _sure(graph, value):
+            continue
+        seen.add(value)
+        todo += [e.src for e in graph.into[value] if e.flow in (Flow.CARRIES, Flow.ZEROES)]
+    if not demand.targets:
+        return {v for v in seen if graph.into[v]}
+    leading: set[int] = set()
+    for value in sorted(seen):
+        if any(e.src in leading or e.src in demand.targets for e in graph.into[value] if e.src in seen):
+            leading.add(value)
+    return leading
+
+
+def _sure(graph: Graph, value: int) -> bool:
+    known = graph.values[value]
+    return graph.certain[value] and not known.joined and not known.gradient
+
+
+def _keeps(graph: Graph, value: int) -> bool:
+    """Whether the operation that made the value certainly keeps tensors for its backward."""
+    return any(e.saves and graph.certain[e.src] for e in graph.into[value])
