@@ -260,7 +260,7 @@ class Machine:
         if key == ITEMS:
             return self._join_content(obj, values)
         if obj is self.state or key in HOOK_LISTS:
-            return _join_state(key, [() if v is MISSING else v for v in values])
+            return _join_state(key, values)
         return join_values(self, values)
 
     def _join_nodes(self, nodes: Sequence[int]) -> int:
@@ -349,6 +349,6 @@ def defined(node: FunctionDef, file: str) -> Span:
 
 def _join_state(key: Key, values: Sequence[Any]) -> Any:
     """Run-wide facts: roots and hooks add up; a mode that differs is the one with gradients (silence)."""
-    if isinstance(values[0], tuple):
-        return tuple(dict.fromkeys(item for v in values if v is not MISSING for item in v))
+    if any(isinstance(v, tuple) for v in values):
+        return tuple(dict.fromkeys(item for v in values if isinstance(v, tuple) for item in v))
     return next((v for v in values if isinstance(v, Mode) and v.enabled), values[0])
