@@ -176,11 +176,9 @@ class Note(msgspec.Struct, frozen=True):
     label: str
     time: int
     cause: Span | None = None  #: what did it: the operation that overwrites
-    cause_label: str = ""
+    cause_label: str = ""  #: for flags: "on" or "off", where it is known
     use: Span | None = None  #: where the program relies on it
     use_label: str = ""
-    whole: bool = True
-    certain: bool = True
 
 
 class Tape(msgspec.Struct):

@@ -61,15 +61,6 @@ def blocks(path: Path) -> list[Block]:
     return found
 
 
-#: missing: blocks whose cut gradlint does not find yet
-MISSING = {
-    (page, "Bad", number)
-    for page, count in {
-        "module-requires-grad": 2,
-        "overwritten-capture": 2,
-    }.items()
-    for number in range(1, count + 1)
-}
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 every_block = pytest.mark.parametrize("block", BLOCKS, ids=lambda b: f"{b.page}-{b.section}-{b.number}")
 
@@ -121,8 +112,4 @@ def test_value_differs_between_bad_and_good(bad: Block) -> None:
 
 @every_block
 def test_block_is_linted(block: Block, tmp_path: Path) -> None:
-    found = lint_block(block, tmp_path, reported)
-    if (block.page, block.section, block.number) in MISSING:
-        assert found < block.markers, "a known gap is closed: take it from MISSING"
-    else:
-        assert found == block.markers
+    assert lint_block(block, tmp_path, reported) == block.markers

@@ -75,8 +75,8 @@ def _demands(analysis: Analysis, view: View, file: str, line: int) -> list[str]:
     for tape in analysis.result.tapes:
         if any(_covers(d.span, file, line) for d in tape.demands):
             graph = Graph(tape)
-            verdicts = [v for v in judge(tape, analysis.catalog) if v.demand and _covers(v.demand.span, file, line)]
-            blocks += (_demand(tape, graph, verdict, view) for verdict in verdicts)
+            judged = ((v.demand, v) for v in judge(tape, analysis.catalog))
+            blocks += (_demand(tape, graph, d, v, view) for d, v in judged if d and _covers(d.span, file, line))
     return list(dict.fromkeys(blocks)) or _unreached(analysis, file, line)
 
 
@@ -86,8 +86,7 @@ def _unreached(analysis: Analysis, file: str, line: int) -> list[str]:
     return [f"{_at(s.span)}: {s.label}\n  {s.verdict}{_because(s.reason)}\n" for s in sites]
 
 
-def _demand(tape: Tape, graph: Graph, verdict: Verdict, view: View) -> str:
-    demand = verdict.demand
+def _demand(tape: Tape, graph: Graph, demand: Demand, verdict: Verdict, view: View) -> str:
     run = "a whole run" if demand.whole else "a run that starts in the middle"
     lines = [
         f"{_at(demand.span)}: {demand.label}",

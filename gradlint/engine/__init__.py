@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlint.engine import absent, hooks, severed, sides, terms, timing
+from gradlint.engine import absent, hooks, notes, severed, sides, terms, timing
 from gradlint.engine.findings import Case, Rules
 from gradlint.engine.graph import CUTS, NOTHING, UNKNOWN, Graph
 from gradlint.engine.merge import merge
@@ -34,12 +34,12 @@ def judge(tape: Tape, catalog: Rules) -> list[Verdict]:
         _verdict(case, demand, extra.get(demand.id, [])) for demand in tape.demands if demand.kind != "optimizer"
     ]
     told = {step.range for v in verdicts for f in v.findings for step in f.path if step.role == "cut"}
-    broken = {root for v in verdicts if v.verdict == "severed" for root in v.demand.roots}
+    broken = {root for v in verdicts if v.verdict == "severed" and v.demand for root in v.demand.roots}
     for demand in tape.demands:
         if demand.kind == "optimizer":
             found = terms.untrained(case, demand, broken)
             verdicts.append(Verdict(demand, "connected", "", tuple(f for f in found if f.range not in told)))
-    return verdicts
+    return notes.judge(case, tape.notes, verdicts)
 
 
 def _beside(case: Case, tape: Tape) -> Iterator[tuple[Demand, Finding]]:

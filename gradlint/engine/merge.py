@@ -19,6 +19,8 @@ def merge(verdicts: Iterable[Verdict]) -> tuple[list[Finding], list[Site]]:
     sites: dict[Span, Site] = {}
     for verdict in given:
         demand = verdict.demand
+        if demand is None:
+            continue
         before = sites.get(demand.span)
         if demand.kind in ("loss-return", "optimizer", "export", "hook-read"):
             continue

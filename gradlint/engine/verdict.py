@@ -17,7 +17,7 @@ from gradlint.tape import Demand, Edge
 class Verdict(msgspec.Struct, frozen=True):
     """What became of one demand in one run."""
 
-    demand: Demand
+    demand: Demand | None  #: None: findings that belong to no demand
     verdict: Literal["connected", "severed", "undecided"]
     reason: str = ""  #: why undecided
     findings: tuple[Finding, ...] = ()

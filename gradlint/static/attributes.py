@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import builtin, calls, classes, containers, library, modules, tensors, unknowns
+from gradlint.static import builtin, calls, classes, containers, flags, library, modules, overwrites, tensors, unknowns
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
@@ -98,6 +98,7 @@ def _of_instance(m: Machine, frame: Frame, value: Instance, name: str, span: Spa
     if found is not MISSING:
         if found is None:
             m.note_absent(value, name)
+        flags.read(m, value, name)
         return found
     if declared is not MISSING:
         if declared is None:
@@ -258,10 +259,13 @@ def write(m: Machine, frame: Frame, receiver: Val, name: str, value: Val, span: 
             if _property_set(m, frame, receiver, name, value, span):
                 return
             modules.before_write(m, receiver, name, value, span)
+            flags.set_on_module(m, frame, receiver, name, value, span)
             m.set(receiver, name, value)
             if value is None:
                 m.keep_absent(receiver, name)
         case Unknown() | ClassObj() | ModuleObj() | Function():
+            if isinstance(receiver, Unknown):
+                flags.set_on_unknown(m, receiver, name, value, span)
             if isinstance(receiver, Unknown) and unknowns.write_unknown(m, receiver, name, value, span):
                 return
             m.set(receiver, name, value)
@@ -277,6 +281,8 @@ def capture_store(m: Machine, value: Val, span: Span, kind: str, label: str) -> 
             node = m.node_of(option)
             if node is not None:
                 m.tape.capture(node, kind, span, label)
+            if isinstance(option, Tensor):
+                overwrites.keep(m, option, span, label)
 
 
 def _property_set(m: Machine, frame: Frame, receiver: Instance, name: str, value: Val, span: Span) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import attributes, calls, hooks, tensors, unknowns
+from gradlint.static import attributes, calls, hooks, overwrites, tensors, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.budget import CONTENT, UNROLL_KNOWN
 from gradlint.static.joins import join_values, same
@@ -125,6 +125,8 @@ def rounds(m: Machine, frame: Frame, value: Val, span: Span, limit: int) -> tupl
     known, exact = sequence(m, frame, value, span)
     if exact and not known and isinstance(value, (ListObj, DictObj)):
         hooks.found_empty(m, value, span)
+    for element in known if isinstance(value, ListObj) else ():
+        overwrites.take_up(m, element)
     if exact and len(known) <= (limit if isinstance(value, (str, bytes)) else max(limit, UNROLL_KNOWN)):
         return known, True
     if not known:

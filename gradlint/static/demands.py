@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradlint.static import gradients, hooks
+from gradlint.static import gradients, hooks, overwrites
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
@@ -77,6 +77,8 @@ def _targets(m: Machine, value: Val) -> list[tuple[int, str]]:
                 found += _targets(m, option)
             elif isinstance(option, (Tensor, Unknown)):
                 node = m.node_of(option)
+                if isinstance(option, Tensor):
+                    overwrites.use(m, option)
                 if node is not None:
                     found.append((node, m.tape.values[node].label))
     return found
@@ -112,6 +114,7 @@ def autograd_grad(m: Machine, args: Args) -> Val:
 
 def register_hook(m: Machine, value: Tensor, args: Args) -> Val:
     """`tensor.register_hook(f)`: a demand, and a hook for later backwards."""
+    overwrites.use(m, value)
     node = value.cells[NODE]
     record(m, "register-hook", args.span, (), [node], [m.tape.values[node].label])
     _want(m, [node])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlint.finding import FileError
-from gradlint.static import calls, classes, demands, gradients, hooks, imports
+from gradlint.static import calls, classes, demands, flags, gradients, hooks, imports
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
@@ -193,7 +193,7 @@ class Runs:
         return defined(node, file) in self.called
 
     def _collect(self, m: Machine) -> None:
-        self.tapes.append(m.tape.tape(hooks.records(m)))
+        self.tapes.append(m.tape.tape(hooks.records(m), flags.notes(m)))
         self.called |= m.called
         self.reached.update(m.sites)
         self.budget += m.hits

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from gradlint.static import attributes, builtin, calls, containers, tensors
+from gradlint.static import attributes, builtin, calls, containers, overwrites, tensors
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
@@ -107,6 +107,7 @@ def _attribute(m: Machine, frame: Frame, node: p.Attribute) -> Val:
     found = m.alternatives(value, lambda v: attributes.read(m, frame, v, node.attr, span))
     if isinstance(found, Tensor) and not isinstance(value, Tensor):
         m.tape.capture(found.cells["$node"], "read", span, m.text(span))
+        overwrites.take_up(m, found)
     return found
 
 
@@ -117,6 +118,7 @@ def _subscript(m: Machine, frame: Frame, node: p.Subscript) -> Val:
     found = m.alternatives(value, lambda v: containers.get_item(m, frame, v, index, span))
     if isinstance(found, Tensor) and not isinstance(value, Tensor):
         m.tape.capture(found.cells["$node"], "read", span, m.text(span))
+        overwrites.take_up(m, found)
     return found
 
 

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradlint.static import calls, classes, demands, duplicates, gradients, hooks, modules, tensors, unknowns
+from gradlint.static import (
+    calls,
+    classes,
+    demands,
+    duplicates,
+    gradients,
+    hooks,
+    modules,
+    overwrites,
+    tensors,
+    unknowns,
+)
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.modes import entered
@@ -79,6 +90,7 @@ def _detach(m: Machine, value: Tensor, args: Args) -> Val:
     )
     made = Tensor(node)
     made.cells["$alias"] = value
+    overwrites.alias(m, value, made)
     return made
 
 

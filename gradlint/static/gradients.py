@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradlint.static import exposure, hooks
+from gradlint.static import exposure, hooks, overwrites
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
 from gradlint.static.store import MISSING
@@ -51,6 +51,7 @@ def use(m: Machine, value: Val, sure: bool = True) -> None:
     """
     if not isinstance(value, Tensor):
         return
+    overwrites.use(m, value)
     span = value.cells.get("$read", MISSING)
     if span is MISSING:
         _use_kept(m, value, sure)

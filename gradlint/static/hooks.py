@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from gradlint.static import calls, exposure
+from gradlint.static import calls, exposure, overwrites
 from gradlint.static.arguments import Args
 from gradlint.static.budget import REHEARSALS, BudgetHit
 from gradlint.static.machine import Machine
@@ -177,6 +177,21 @@ def bind(m: Machine, module: Instance, hooks: Sequence[Registration], args: Args
         inputs = tuple(n for a in args.positional for n in m.nodes(a, 2))
         entry = (module, inputs, tuple(m.nodes(output, 2)), tuple(hooks))
         m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
+
+
+def guarded_input(m: Machine, bound: Sequence[Registration], args: Args) -> Args:
+    """The input as a module with full backward hooks sees it: through a function that watches it."""
+    full = [h for h in bound if h.kind == "backward"]
+    if not full:
+        return args
+    given = [overwrites.guard(m, value, full[0].span) for value in args.positional]
+    return Args(args.span, args.frame, given, args.keywords)
+
+
+def guarded_output(m: Machine, bound: Sequence[Registration], output: Val) -> Val:
+    """The output, likewise."""
+    full = [h for h in bound if h.kind == "backward"]
+    return overwrites.guard(m, output, full[0].span) if full else output
 
 
 def called(m: Machine, module: Instance, span: Span, time: int, output: Val = None, bypass: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradlint.static import builtin_functions, calls, functions, gradients, modes, modules
+from gradlint.static import builtin_functions, calls, functions, gradients, modes, modules, overwrites
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -58,6 +58,7 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
     result = apply(m, row, op, receiver, args)
     written = receiver if receiver is not None else args.get(0)
     if args.keywords.get("inplace") is True and isinstance(written, Tensor) and isinstance(result, Tensor):
+        overwrites.written(m, written, args.span)
         m.set(written, NODE, result.cells[NODE])
         return written
     return result

@@ -35,7 +35,7 @@ from gradlint.static.values import (
     content,
     dict_items,
 )  # fmt: skip
-from gradlint.tape import HookedCall, Kind, Span
+from gradlint.tape import HookedCall, Kind, Note, Span
 
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
@@ -80,6 +80,9 @@ class Machine:
         self.module_calls: list[tuple[Instance, HookedCall]] = []
         self.exposed: dict[int, Instance] = {}  #: objects that unknown code has got
         self.outside_code = False  #: whether unknown code may call functions of the project
+        self.flags: list[tuple[Instance | None, Note]] = []  #: flags that switch nothing
+        self.flags_read: set[int] = set()
+        self.pass_begun = 0  #: when the outermost forward pass that is running began; 0 outside of any
         self.rehearsing = False  #: a hook is run to see what it would write
 
     # --- counting ---------------------------------------------------------------------------------------------------

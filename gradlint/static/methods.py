@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradlint.static import attributes, calls, containers, hooks, library, modes, modules, tensors
+from gradlint.static import attributes, calls, containers, hooks, library, modes, modules, overwrites, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
@@ -104,6 +104,7 @@ def _pop(m: Machine, receiver: ListObj, args: Args) -> Val:
     index = args.get(0, default=-1)
     if isinstance(index, int) and -len(known) <= index < len(known):
         value = known.pop(index)
+        overwrites.take_up(m, value)
         m.set(receiver, ITEMS, tuple(known))
         return value
     if not known and not containers.is_open(receiver):

@@ -268,9 +268,11 @@ def call(m: Machine, value: Instance, args: Args) -> Val:
     if m.deep():
         return calls.unknown_call(m, value, args, m.text(args.span))
     m.stack.append(args.span)
+    outermost, m.pass_begun = m.pass_begun, m.pass_begun or m.tape.tick()
     try:
         return _call_with_hooks(m, value, args)
     finally:
+        m.pass_begun = outermost
         m.stack.pop()
 
 
@@ -278,11 +280,12 @@ def _call_with_hooks(m: Machine, value: Instance, args: Args) -> Val:
     """Pre-hooks, forward, hooks; backward hooks are bound as they were registered when the call began."""
     time, bound = m.tape.tick(), hooks.of(value, hooks.BACKWARD)
     args = hooks.before_forward(m, value, args)
-    output = hooks.fire_loose(m, value, args, forward(m, value, args))
+    inner = hooks.guarded_input(m, bound, args)
+    output = hooks.fire_loose(m, value, inner, forward(m, value, inner))
     output = hooks.after_forward(m, value, args, output)
     hooks.bind(m, value, bound, args, output)
     hooks.called(m, value, args.span, time, output)
-    return output
+    return hooks.guarded_output(m, bound, output)
 
 
 def forward(m: Machine, value: Instance, args: Args) -> Val:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 
 from gradlint.static import program as p
 from gradlint.tape import Span
 
+N = TypeVar("N", bound=p.Node)
 _METHODS = frozenset(("backward", "register_hook", "retain_grad", "manual_backward"))
 
 
 def demand_sites(program: p.Module) -> list[tuple[Span, str]]:
     """Every call in the text that asks for a gradient, with its label."""
-    return [(Span(program.file, *call.place), _label(call)) for call in _calls(program.body) if _demands(call)]
+    return [(Span(program.file, *call.place), _label(call)) for call in below(program.body, p.Call) if _demands(call)]
 
 
 def _demands(call: p.Call) -> bool:
@@ -39,18 +41,18 @@ def dotted(node: p.Expr) -> str:
     return f"{dotted(node.value)}.{node.attr}" if isinstance(node, p.Attribute) else "..."
 
 
-def _calls(tree: object) -> Iterator[p.Call]:
-    """All calls below a node, in order of the text."""
+def below(tree: object, kind: type[N]) -> Iterator[N]:
+    """All nodes of a kind below a node, in order of the text."""
     if isinstance(tree, tuple):
         for part in tree:
-            yield from _calls(part)
+            yield from below(part, kind)
     elif isinstance(tree, msgspec.Struct):
-        if isinstance(tree, p.Call):
+        if isinstance(tree, kind):
             yield tree
         for name in tree.__struct_fields__:
             value = getattr(tree, name)
             if isinstance(value, (tuple, msgspec.Struct)):
-                yield from _calls(value)
+                yield from below(value, kind)
 
 
 def functions_of(program: p.Module) -> list[tuple[int, int, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import functions, gradients
+from gradlint.static import flags, functions, gradients, overwrites
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -110,6 +110,7 @@ def data_of(m: Machine, value: Tensor, span: Span) -> Tensor:
     )
     made = Tensor(node)
     made.cells["$alias"] = value
+    overwrites.alias(m, value, made)
     return made
 
 
@@ -123,6 +124,7 @@ def write(m: Machine, value: Tensor, name: str, given: Val, span: Span) -> None:
         case "data":
             nodes_used(m, given)
         case _:
+            flags.set_on_tensor(m, name, given, span)
             m.set(value, name, given)
 
 
@@ -236,6 +238,7 @@ def change(m: Machine, value: Tensor, name: str, row: object, args: Args) -> Val
 
 def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span) -> None:
     """Give an object a new node after it was written in place."""
+    overwrites.written(m, value, span)
     old = value.cells[NODE]
     leaf = m.tape.values[old].leaf and m.tape.requires[old] != "no"
     if m.mode.enabled is False and (leaf or m.tape.requires[old] != "no"):

@@ -1,0 +1,84 @@
+"""Captures that are overwritten in place: what a hook or an attribute kept in a forward pass holds other numbers after it.
+
+A capture is a reference. What is changed in place later in the same forward pass, by whatever name, changes the capture
+too, and so does a change of what it is a detached alias of. It matters where the program takes the capture up again after
+the pass. A tensor that passed a full backward hook is a view that must not be changed in place at all: that raises.
+"""
+
+from __future__ import annotations
+
+from gradlint.static.machine import Machine
+from gradlint.static.store import MISSING
+from gradlint.static.values import NODE, Tensor, Val
+from gradlint.tape import Span
+
+KEPT, OVERWRITTEN, TAKEN_UP, ALIASES, GUARDED = "$kept", "$overwritten", "$taken_up", "$aliases", "$guarded_view"
+
+
+def keep(m: Machine, value: Tensor, span: Span, label: str) -> None:
+    """A tensor is put somewhere during a forward pass."""
+    if m.pass_begun and not m.doubt and m.tape.into[value.cells[NODE]]:
+        m.set(value, KEPT, (span, label, m.pass_begun))
+
+
+def alias(m: Machine, value: Tensor, made: Tensor) -> None:
+    """`made` shares the storage of `value`: `.detach()`, `.data`."""
+    m.set(value, ALIASES, (*_list(value, ALIASES), made))
+
+
+def guard(m: Machine, value: Val, span: Span) -> Val:
+    """What passes a full backward hook comes out as a view of its own, if it requires grad."""
+    if isinstance(value, tuple):
+        return tuple(guard(m, v, span) for v in value)
+    if not isinstance(value, Tensor) or m.mode.enabled is False or m.tape.requires[value.cells[NODE]] != "yes":
+        return value
+    made = Tensor(value.cells[NODE])
+    made.cells[GUARDED] = span
+    return made
+
+
+def written(m: Machine, value: Tensor, span: Span) -> None:
+    """A tensor is changed in place."""
+    if m.doubt or m.rehearsing:
+        return
+    hook = value.cells.get(GUARDED, MISSING)
+    if isinstance(hook, Span) and m.mode.enabled is not False:
+        _note(m, "written-view", hook, m.text(hook), span, span)
+    for held in (value, value.base, *_list(value, ALIASES)):
+        if held is not None:
+            _overwrite(m, held, span)
+
+
+def _overwrite(m: Machine, held: Tensor, span: Span) -> None:
+    """The capture holds other numbers from now on, unless the program changes it by way of where it is kept."""
+    kept = held.cells.get(KEPT)
+    fresh = isinstance(kept, tuple) and kept[2] == m.pass_begun and OVERWRITTEN not in held.cells
+    if fresh and held.cells.get(TAKEN_UP) != m.statement_span():
+        m.set(held, OVERWRITTEN, (*kept, span))
+
+
+def take_up(m: Machine, value: Val) -> None:
+    """A tensor is read from an attribute or a container."""
+    if isinstance(value, Tensor) and KEPT in value.cells:
+        m.set(value, TAKEN_UP, m.statement_span())
+
+
+def use(m: Machine, value: Tensor) -> None:
+    """A tensor is used: if it was taken up from where it was kept, after the pass that overwrote it, that is worth a note."""
+    kept = value.cells.get(OVERWRITTEN, MISSING)
+    if not isinstance(kept, tuple) or TAKEN_UP not in value.cells or m.doubt or m.rehearsing:
+        return
+    span, label, begun, cause = kept
+    if m.pass_begun != begun:
+        _note(m, "overwritten", span, label, cause, m.statement_span())
+
+
+def _note(m: Machine, kind: str, span: Span, label: str, cause: Span, used: Span) -> None:
+    m.tape.note(
+        kind=kind, span=span, label=label, cause=cause, cause_label=m.text(cause), use=used, use_label=m.text(used)
+    )
+
+
+def _list(value: Tensor, key: str) -> tuple[Tensor, ...]:
+    held = value.cells.get(key, MISSING)
+    return held if isinstance(held, tuple) else ()
