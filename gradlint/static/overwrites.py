@@ -52,8 +52,9 @@ def written(m: Machine, value: Tensor, span: Span) -> None:
 def _overwrite(m: Machine, held: Tensor, span: Span) -> None:
     """The capture holds other numbers from now on, unless the program changes it by way of where it is kept."""
     kept = held.cells.get(KEPT)
-    fresh = isinstance(kept, tuple) and kept[2] == m.pass_begun and OVERWRITTEN not in held.cells
-    if fresh and held.cells.get(TAKEN_UP) != m.statement_span():
+    if not isinstance(kept, tuple) or OVERWRITTEN in held.cells or held.cells.get(TAKEN_UP) == m.statement_span():
+        return
+    if kept[2] == m.pass_begun:
         m.set(held, OVERWRITTEN, (*kept, span))
 
 
