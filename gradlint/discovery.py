@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -97,8 +98,10 @@ def shown(path: Path) -> str:
 
 
 def read(path: Path, file: str) -> str | FileError:
-    """The text of a file, lines ending with a line feed, or why there is none."""
+    """The text of a file, lines ending with a line feed, or why there is none. Pipes and devices may have no end."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return FileError(file, 1, 1, "unreadable", "not a regular file")
         return decode(path.read_bytes(), file)
     except OSError as error:
         return FileError(file, 1, 1, "unreadable", error.strerror or str(error))
@@ -113,6 +116,8 @@ def decode(data: bytes, file: str) -> str | FileError:
         return _undecodable(data, error, file)
     except (SyntaxError, LookupError) as error:
         return _undeclared(data, error, file)
+    if not encoding.startswith("utf-8") and any("\ud800" <= c <= "\udfff" for c in text):
+        return FileError(file, 1, 1, "encoding", f"{encoding} gives half characters here: save the file as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -150,7 +155,7 @@ def _walk(folder: Path, hard: Sequence[Patterns], soft: Sequence[Patterns]) -> I
     for entry in entries:
         path = folder / entry.name
         deeper = entry.is_dir(follow_symlinks=False)
-        if not deeper and not (entry.name.endswith(SUFFIXES) and entry.is_file()):
+        if not deeper and not (entry.name.endswith(SUFFIXES) and path.is_file()):
             continue
         if any(p.says(path, deeper) for p in hard) or _ignored(path, deeper, soft):
             continue
@@ -186,8 +191,11 @@ def _above(top: Path) -> Iterator[Patterns]:
 
 
 def _gitignore(folder: Path) -> Patterns | None:
+    file = folder / ".gitignore"
     try:
-        text = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace")
+        if not file.is_file():
+            return None
+        text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     return Patterns(folder, text.splitlines())

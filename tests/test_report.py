@@ -90,7 +90,7 @@ EXAMPLE = {
 
 
 def test_formats_are_the_modules_of_the_folder() -> None:
-    assert formats() == ["concise", "full", "json"]
+    assert formats() == ["concise", "full", "github", "gitlab", "html", "json", "junit", "rdjson", "sarif"]
 
 
 def test_the_schema_in_the_package_is_generated_from_the_types() -> None:

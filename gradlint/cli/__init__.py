@@ -42,7 +42,7 @@ class Commands(click.Group):
         """Run the command; a defect of gradlint is no finding, so it must not end with exit status 1."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, OSError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except KeyboardInterrupt:
             click.echo("gradlint: interrupted before there was anything to report", err=True)

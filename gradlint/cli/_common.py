@@ -85,6 +85,14 @@ def write(text: str) -> None:
         click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
 
 
+def save(file: Path, text: str, option: str) -> None:
+    """Write a report to the file that the user named with an option."""
+    try:
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise click.UsageError(f"{option}: {file}: {error.strerror}") from error
+
+
 def note(text: str) -> None:
     """Print to standard error."""
     from gradlint.report._plain import printable

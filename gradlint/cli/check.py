@@ -95,18 +95,14 @@ def _print(outcome: Outcome, options: dict[str, Any]) -> None:
     wishes = {"show_unknown": options["show_unknown"], "statistics": options["statistics"]}
     screen = report.SCREEN if file else common.columns()
     view = report.View(outcome.texts.lines, outcome.sites, outcome.rules, screen, color, **wishes)
-    text = form.render(outcome.report, view)
+    try:
+        text = form.render(outcome.report, view)
+    except report.MissingPackageError as error:
+        raise click.UsageError(str(error)) from error
     if file is None:
         common.write(common.unheard(text) if form.EXTRAS else text)
     else:
-        _save(file, text)
+        common.save(file, text, "--output-file")
     if not form.EXTRAS:
         for line in words.extras(outcome.report, view):
             click.echo(printable(line), err=True)
-
-
-def _save(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"--output-file: {file}: {error.strerror}") from error

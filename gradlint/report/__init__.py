@@ -88,6 +88,10 @@ class View(msgspec.Struct, frozen=True):
     statistics: bool = False
 
 
+class MissingPackageError(Exception):
+    """A format needs a package that is not installed; the message tells how to get it."""
+
+
 class Format(Protocol):
     """A module of this folder."""
 

@@ -1,13 +1,16 @@
-"""Sentences that several text formats share."""
+"""Sentences, places and links that several formats share."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from gradlint.finding import FileError, Range, Site
+from gradlint.finding import FileError, Finding, Range, Site
 from gradlint.report import Report, View
 
+HOME = "https://github.com/gradlint/gradlint"
 _MOST_REASONS = 3
 _MOST_FILES = 3
 
@@ -41,6 +44,39 @@ def named(file: str, cell: int | None = None) -> str:
 def at(file: str, there: Range, cell: int | None = None) -> str:
     """A place as `file:line:column`."""
     return f"{named(file, cell)}:{there.start.line}:{there.start.column}"
+
+
+def unheard(markup: str) -> str:
+    """XML or HTML without `##[`, which would be a command in a log of GitHub's runner."""
+    return markup.replace("##[", "##&#91;")
+
+
+def repeats(label: str, there: Range, lines: Sequence[str]) -> bool:
+    """Whether a label says nothing but the text that it stands at, on one line."""
+    line = there.start.line
+    if line != there.end.line or line > len(lines):
+        return False
+    marked = lines[line - 1][there.start.column - 1 : there.end.column - 1]
+    return " ".join(marked.split()) == label
+
+
+def from_root(file: str, variable: str) -> str:
+    """A file as a service names it: below the folder of the repository, which the service tells in a variable."""
+    root = os.environ.get(variable)
+    if not root:
+        return file
+    path = os.path.relpath(file, root)
+    return file if path.startswith("..") else Path(path).as_posix()
+
+
+def link(url: str) -> str:
+    """Where the page of a rule can be read."""
+    return url if not url or "://" in url else f"{HOME}/blob/main/{url}"
+
+
+def way(finding: Finding) -> list[str]:
+    """The path, a line for each step."""
+    return [f"({i}) {s.role}: {s.label} at {at(s.file, s.range, s.cell)}" for i, s in enumerate(finding.path, 1)]
 
 
 def broken(report: Report) -> list[FileError]:

@@ -12,7 +12,7 @@ from gradlint.finding import FileError, Finding, Position, Range, Step
 from gradlint.report import Report, View
 from gradlint.report._frames import Frames, Line, Mark, margin
 from gradlint.report._plain import printable
-from gradlint.report._words import at, broken, closing, extras, interrupted, named
+from gradlint.report._words import at, broken, closing, extras, interrupted, named, repeats
 
 EXTRAS = True
 STYLES = {
@@ -88,13 +88,8 @@ def _marks(finding: Finding, view: View) -> list[Mark]:
 
 def _label(number: int, step: Step, view: View) -> str:
     """What a step is; its text is not repeated where it stands right above."""
-    line, end = step.range.start.line, step.range.end
-    lines = view.lines(step.file)
-    if line == end.line and line <= len(lines):
-        marked = lines[line - 1][step.range.start.column - 1 : end.column - 1]
-        if " ".join(marked.split()) == step.label:
-            return f"({number}) {step.role}"
-    return f"({number}) {step.role}: {step.label}"
+    told = repeats(step.label, step.range, view.lines(step.file))
+    return f"({number}) {step.role}" + ("" if told else f": {step.label}")
 
 
 def _sign(finding: Finding, step: Step) -> tuple[str, str]:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import msgspec
 
 from gradlint.report import OPTIONAL, Report, View
+from gradlint.report._plain import printable
 
 EXTRAS = False
+_UNUSUAL = re.compile(r"[^\x00-\x7e]+")
 
 
 def render(report: Report, view: View) -> str:
     """The report as JSON."""
-    text = msgspec.json.format(msgspec.json.encode(as_data(report)), indent=2)
-    return text.decode() + "\n"
+    return written(as_data(report))
+
+
+def written(data: object) -> str:
+    """Plain data as JSON that can be printed: what a terminal would obey is written as an escape of JSON.
+
+    So is `##[`, which would be a command in a log of GitHub's runner.
+    """
+    text = msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
+    return _UNUSUAL.sub(_escaped, text).replace("##[", "##\\u005b") + "\n"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(c if printable(c) == c else json.dumps(c)[1:-1].replace("\x7f", "\\u007f") for c in found[0])
 
 
 def as_data(report: Report) -> dict[str, Any]:

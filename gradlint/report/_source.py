@@ -1,0 +1,156 @@
+"""The source of a finding for pages: its lines in pieces, each with the marks that lie on it and the kind of its tokens.
+
+Pygments tells the kinds; of a long line only the stretch around its first mark is kept, of a long file only plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import dropwhile, pairwise
+
+import msgspec
+
+from gradlint.finding import Finding, Range, Step
+from gradlint.report._plain import printable
+from gradlint.report._words import named, repeats
+
+_AROUND = 2  #: unmarked lines that are shown before and behind a marked one
+_LONGEST = 400  #: characters of a line
+_BEFORE = 60  #: of them before the first mark
+_LARGEST = 300_000  #: characters of a file whose tokens are coloured
+
+Lines = Callable[[str], Sequence[str]]
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A stretch of a line: the kind of its token, the steps that mark it, those whose mark begins here."""
+
+    text: str
+    kind: str = ""
+    steps: tuple[int, ...] = ()
+    begins: tuple[int, ...] = ()
+    main: bool = False  #: the place of the finding, or a cut
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A line of the source, or a gap (number 0), with the steps that are explained below it."""
+
+    number: int
+    pieces: tuple[Piece, ...] = ()
+    steps: tuple[int, ...] = ()
+    told: tuple[int, ...] = ()  #: those of them whose label is what they mark
+
+
+class Excerpt(msgspec.Struct, frozen=True):
+    """The rows of one file."""
+
+    place: str
+    rows: tuple[Row, ...]
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    number: int  #: of the step; 0 for the finding itself
+    range: Range
+    label: str
+    main: bool
+
+
+def excerpts(finding: Finding, lines: Lines) -> list[Excerpt]:
+    """An excerpt for each file of the path, the file of the finding first."""
+    marks: dict[tuple[str, int | None], list[_Mark]] = {(finding.file, finding.cell): []}
+    if not any(_is_place(finding, step) for step in finding.path):
+        marks[finding.file, finding.cell].append(_Mark(0, finding.range, "", main=True))
+    for number, step in enumerate(finding.path, 1):
+        main = step.role == "cut" or _is_place(finding, step)
+        marks.setdefault((step.file, step.cell), []).append(_Mark(number, step.range, step.label, main))
+    return [Excerpt(named(file, cell), tuple(_rows(own, lines(file)))) for (file, cell), own in marks.items() if own]
+
+
+def _is_place(finding: Finding, step: Step) -> bool:
+    return (step.file, step.cell, step.range) == (finding.file, finding.cell, finding.range)
+
+
+def _rows(marks: Sequence[_Mark], lines: Sequence[str]) -> Iterator[Row]:
+    marked = {m.range.start.line for m in marks}
+    shown = marked | {n for line in marked for n in _around(line, lines)}
+    kinds = _kinds(lines)
+    before = 0
+    for number in sorted(shown):
+        if before and number > before + 1:
+            yield Row(0)
+        text = lines[number - 1] if number <= len(lines) else ""
+        own = [m for m in marks if m.range.start.line == number]
+        told = tuple(m.number for m in own if repeats(m.label, m.range, lines))
+        pieces = tuple(_pieces(text, own, kinds.get(number, ())))
+        yield Row(number, pieces, tuple(m.number for m in own if m.number), told)
+        before = number
+
+
+def _around(line: int, lines: Sequence[str]) -> Iterator[int]:
+    """The lines around a marked one; blank ones only between others."""
+    for near in (range(line - _AROUND, line), range(line + _AROUND, line, -1)):
+        known = [n for n in near if 0 < n <= len(lines)]
+        yield from dropwhile(lambda n: not lines[n - 1].strip(), known)
+
+
+def _pieces(text: str, marks: Sequence[_Mark], kinds: Sequence[tuple[int, int, str]]) -> Iterator[Piece]:
+    """The line, cut wherever a token or a mark begins or ends."""
+    text = text.rstrip()
+    start, stop = _window(text, marks)
+    spans = [(m, *_columns(m, len(text))) for m in marks]
+    edges = {start, stop, *(e for _, *ends in spans for e in ends), *(e for a, b, _ in kinds for e in (a, b))}
+    if start:
+        yield Piece("…", "c")
+    for a, b in pairwise(sorted(e for e in edges if start <= e <= stop)):
+        on = [m for m, first, last in spans if first <= a and b <= last]
+        begins = tuple(m.number for m, first, _ in spans if max(first, start) == a and m.number)
+        kind = next((kind for first, last, kind in kinds if first <= a and b <= last), "")
+        main = any(m.main for m in on)
+        yield Piece(printable(text[a:b]), kind, tuple(m.number for m in on), begins, main)
+    if stop < len(text):
+        yield Piece("…", "c")
+
+
+def _columns(mark: _Mark, length: int) -> tuple[int, int]:
+    """Where a mark begins and ends in its line, which it may leave."""
+    first = min(mark.range.start.column - 1, length)
+    last = length if mark.range.end.line > mark.range.start.line else min(mark.range.end.column - 1, length)
+    return first, max(first, last)
+
+
+def _window(text: str, marks: Sequence[_Mark]) -> tuple[int, int]:
+    if len(text) <= _LONGEST:
+        return 0, len(text)
+    first = min((_columns(m, len(text))[0] for m in marks), default=0)
+    start = max(0, first - _BEFORE) if first > _LONGEST - _BEFORE else 0
+    return start, min(len(text), start + _LONGEST)
+
+
+# --- tokens ----------------------------------------------------------------------------------------------------------
+
+
+def _kinds(lines: Sequence[str]) -> dict[int, list[tuple[int, int, str]]]:
+    """By line, where which kind of token stands: keyword, string, comment, number, name of a function or class."""
+    if sum(map(len, lines)) > _LARGEST:
+        return {}
+    from pygments.lexers.python import PythonLexer
+
+    found: dict[int, list[tuple[int, int, str]]] = {}
+    number, column = 1, 0
+    for token, text in PythonLexer(stripnl=False, ensurenl=False).get_tokens("\n".join(lines)):
+        for i, part in enumerate(text.split("\n")):
+            if i:
+                number, column = number + 1, 0
+            kind = _kind(str(token))
+            if kind and part:
+                found.setdefault(number, []).append((column, column + len(part), kind))
+            column += len(part)
+    return found
+
+
+def _kind(token: str) -> str:
+    kinds = {
+        "Token.Keyword": "k", "Token.Operator.Word": "k", "Token.Literal.String": "s", "Token.Comment": "c",
+        "Token.Literal.Number": "n", "Token.Name.Function": "f", "Token.Name.Class": "f", "Token.Name.Decorator": "f",
+    }  # fmt: skip
+    return next((kind for name, kind in kinds.items() if token.startswith(name)), "")

@@ -1,0 +1,64 @@
+"""Reviewdog's diagnostic format. Its columns count bytes of UTF-8, ours code points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradlint.finding import Edit, FileError, Finding, Position, Range
+from gradlint.report import Report, View
+from gradlint.report._plain import printable
+from gradlint.report._words import HOME, link
+from gradlint.report.json import written
+
+EXTRAS = False
+_SEVERITIES = {"error": "ERROR", "warning": "WARNING", "info": "INFO"}
+
+
+def render(report: Report, view: View) -> str:
+    """The report as a `DiagnosticResult`."""
+    diagnostics = [*(_error(e, view) for e in report.errors), *(_finding(f, view) for f in report.findings)]
+    return written({"source": {"name": "gradlint", "url": HOME}, "diagnostics": diagnostics})
+
+
+def _error(error: FileError, view: View) -> dict[str, Any]:
+    there = Position(error.line, error.column)
+    return {
+        "message": printable(error.message),
+        "location": {"path": error.file, "range": {"start": _position(error.file, there, view)}},
+        "severity": "ERROR",
+        "code": {"value": error.kind},
+    }
+
+
+def _finding(finding: Finding, view: View) -> dict[str, Any]:
+    cell = f"cell {finding.cell}: " if finding.cell else ""
+    told = f"{cell}{finding.message}" + (f"\nhelp: {finding.help}" if finding.help else "")
+    steps = [
+        {"message": printable(f"({i}) {s.role}: {s.label}"), "location": _location(s.file, s.range, view)}
+        for i, s in enumerate(finding.path, 1)
+    ]
+    edits = [e for e in finding.fix.edits if e.file == finding.file] if finding.fix else []
+    return {
+        "message": "\n".join(map(printable, told.split("\n"))),
+        "location": _location(finding.file, finding.range, view),
+        "severity": _SEVERITIES[finding.severity],
+        "code": {"value": finding.rule, "url": link(finding.url)},
+        "suggestions": [_suggestion(edit, view) for edit in edits],
+        "related_locations": steps,
+    }
+
+
+def _suggestion(edit: Edit, view: View) -> dict[str, Any]:
+    return {"range": _location(edit.file, edit.range, view)["range"], "text": edit.content}
+
+
+def _location(file: str, there: Range, view: View) -> dict[str, Any]:
+    start, end = (_position(file, position, view) for position in (there.start, there.end))
+    return {"path": file, "range": {"start": start, "end": end}}
+
+
+def _position(file: str, there: Position, view: View) -> dict[str, int]:
+    lines = view.lines(file)
+    before = lines[there.line - 1][: there.column - 1] if there.line <= len(lines) else ""
+    wide = len(before.encode("utf-8", "surrogatepass")) - len(before)
+    return {"line": there.line, "column": there.column + wide}
