@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,9 +36,10 @@ _SMALL = 4096
 
 
 class Texts:
-    """The text of every file that was looked at."""
+    """The text of every file that was looked at; `buffers` count instead of what is on disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: Mapping[Path, str] = {}) -> None:
+        self._buffers = buffers
         self._texts: dict[str, str] = {}
         self._lines: dict[str, list[str]] = {}
         self._suppressions: dict[str, list[Suppression]] = {}
@@ -50,11 +51,20 @@ class Texts:
     def read(self, path: Path) -> str | None:
         """The text of a file of the project that was not named; None if it cannot be read."""
         file = discovery.shown(path)
-        text = discovery.read(path, file)
+        text = self.load(path, file)
         if isinstance(text, FileError):
             return None
         self.put(file, text)
         return text
+
+    def load(self, path: Path, file: str) -> str | FileError:
+        """The text of a file as it counts: of its buffer, else from disk."""
+        buffered = self._buffers.get(path)
+        return discovery.read(path, file) if buffered is None else buffered
+
+    def text(self, file: str) -> str:
+        """The text of a file that was read."""
+        return self._texts.get(file, "")
 
     def lines(self, file: str) -> list[str]:
         """The lines of a file."""
@@ -79,6 +89,7 @@ class Task(msgspec.Struct, frozen=True):
     excludes: tuple[discovery.Patterns, ...] = ()  #: besides those of the settings
     force_exclude: bool = False
     stdin: tuple[str, bytes] | None = None  #: the name and content of a file that is not on disk
+    buffers: Mapping[Path, str] = {}  #: absolute path -> a text that counts instead of what is on disk
 
 
 class Analysis(msgspec.Struct, frozen=True):
@@ -143,7 +154,7 @@ def analyse(task: Task, watch: Watch | None = None) -> Analysis:
     from gradlint import engine, static
 
     catalog, problems = _catalog(task)
-    texts = Texts()
+    texts = Texts(task.buffers)
     found = _find(task)
     sources, gated, unread = _sources(found, texts, task.stdin)
     result = static.analyse(sources, catalog, read=texts.read, watch=watch or static.ignore)
@@ -223,7 +234,7 @@ def _sources(
     errors: list[FileError] = []
     read: list[tuple[File, str]] = []
     for file in found.files:
-        text = discovery.decode(stdin[1], file.file) if stdin and file.path == piped else _text(file)
+        text = discovery.decode(stdin[1], file.file) if stdin and file.path == piped else _text(file, texts)
         if isinstance(text, FileError):
             errors.append(text)
         else:
@@ -238,10 +249,10 @@ def _sources(
     return sources, frozenset(gated), errors
 
 
-def _text(file: File) -> str | FileError:
+def _text(file: File, texts: Texts) -> str | FileError:
     if file.path.suffix == ".ipynb":
         return FileError(file.file, 1, 1, "notebook", "gradlint does not read notebooks yet")
-    return discovery.read(file.path, file.file)
+    return texts.load(file.path, file.file)
 
 
 def _worth_parsing(file: File, text: str) -> bool:
