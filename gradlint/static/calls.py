@@ -162,7 +162,7 @@ def define(m: Machine, frame: Frame, node: p.FunctionDef) -> Val:
 
 def invoke(m: Machine, function: Function, args: Args) -> Val:
     """Run a function of the project."""
-    if m.deep():
+    if m.deep() or m.circling(function.node):
         return unknown_call(m, function, args, m.text(args.span))
     frame = Frame(function.module, function.node.scope, function.parent, function)
     frame.start = m.store.mark()
@@ -172,11 +172,8 @@ def invoke(m: Machine, function: Function, args: Args) -> Val:
         m.mark_called(defined(node, function.module.program.file))
         if node.is_generator:
             return Generator(function, frame)
-    m.stack.append(args.span)
-    try:
+    with m.running(node, args.span):
         return _run_body(m, frame, function, args)
-    finally:
-        m.stack.pop()
 
 
 def _run_body(m: Machine, frame: Frame, function: Function, args: Args) -> Val:

@@ -17,6 +17,7 @@ from gradlint.static.arguments import Args
 from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
 from gradlint.static.imports import Project
 from gradlint.static.machine import Machine, defined
+from gradlint.static.sites import dotted
 from gradlint.static.store import MISSING
 from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
 from gradlint.static.words import may_demand
@@ -161,7 +162,7 @@ class Runs:
         m.steps = 0
         made = self._construct(m, frame, cls)
         begun = m.store.mark()
-        methods = [s for s in node.body if isinstance(s, p.FunctionDef) and s.name != "__init__"]
+        methods = [s for s in _methods(node) if s.name != "__init__"]
         for method in methods:
             if defined(method, cls.module.program.file) in self.called:
                 continue
@@ -189,7 +190,7 @@ class Runs:
 
     def _was_called(self, file: str, node: p.FunctionDef | p.ClassDef) -> bool:
         if isinstance(node, p.ClassDef):
-            return all(defined(s, file) in self.called for s in node.body if isinstance(s, p.FunctionDef))
+            return all(defined(s, file) in self.called for s in _methods(node))
         return defined(node, file) in self.called
 
     def _collect(self, m: Machine) -> None:
@@ -223,6 +224,15 @@ def walk(body: tuple[p.Stmt, ...]) -> Iterator[p.Stmt]:
             yield from walk(getattr(statement, part, ()))
         for inner in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
             yield from walk(inner.body)
+
+
+def _methods(node: p.ClassDef) -> list[p.FunctionDef]:
+    """The methods of a class that have a body of their own."""
+    return [s for s in node.body if isinstance(s, p.FunctionDef) and not _is_overload(s)]
+
+
+def _is_overload(node: p.FunctionDef) -> bool:
+    return any(dotted(d).split(".")[-1] == "overload" for d in node.decorators)
 
 
 def _definitions(body: tuple[p.Stmt, ...]) -> list[p.FunctionDef | p.ClassDef]:

@@ -393,6 +393,7 @@ def _run_clauses(
     clause = node.clauses[depth]
     iterable = evaluate(m, outer if depth == 0 else inner, clause.iter)
     known, exact = containers.rounds(m, inner, iterable, m.span(inner, clause.iter), UNROLL * 4)
+    sure = exact
     for element in known:
         attributes.assign(m, inner, clause.target, element)
         tests = [evaluate(m, inner, c) for c in clause.conditions]
@@ -402,7 +403,8 @@ def _run_clauses(
         for condition, test in zip(clause.conditions, tests, strict=True):
             narrow(m, inner, condition, test, True)
         exact = exact and None not in answers
-        exact = _run_clauses(m, inner, outer, node, depth + 1, found) and exact
+        with m.turning(sure and None not in answers):
+            exact = _run_clauses(m, inner, outer, node, depth + 1, found) and exact
     return exact
 
 

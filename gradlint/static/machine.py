@@ -6,10 +6,11 @@ that take the machine first; here is only what they all share: recording, joinin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gradlint.static.budget import CALL_DEPTH, ORIGINS, BudgetHit
+from gradlint.static.budget import CALL_DEPTH, ORIGINS, RECURSION, BudgetHit
 from gradlint.static.joins import join_values
 from gradlint.static.program import FunctionDef, Node, Place
 from gradlint.static.recording import Recorder
@@ -66,6 +67,8 @@ class Machine:
         self.steps = 0
         self.stack: list[Span] = []
         self.doubt = 0  #: how many undecided conditions we are inside of
+        self.turns = 0  #: how many loops over unknown elements we are inside of
+        self._running: dict[int, list[int]] = {}  #: per def: how undecided each of its calls was
         self.state = Obj()  #: run-wide facts: grad mode, backward roots, hooks on unknown models
         self.state.cells["mode"] = GRAD_ON
         self.state.cells["roots"] = ()
@@ -96,6 +99,32 @@ class Machine:
     def deep(self) -> bool:
         """Whether the stack of calls is as deep as it may get."""
         return len(self.stack) >= CALL_DEPTH
+
+    def circling(self, node: Node) -> bool:
+        """Whether calling a def again would turn an undecided recursion a third time: like a loop, it is run twice."""
+        running = self._running.get(id(node), [])
+        return len(running) >= RECURSION and self.doubt + self.turns > running[-1]
+
+    @contextmanager
+    def turning(self, known: bool) -> Iterator[None]:
+        """Inside a loop whose elements are all known, or are not."""
+        self.turns += not known
+        try:
+            yield
+        finally:
+            self.turns -= not known
+
+    @contextmanager
+    def running(self, node: Node, span: Span) -> Iterator[None]:
+        """Inside the body of a def that was called at `span`."""
+        calls = self._running.setdefault(id(node), [])
+        calls.append(self.doubt + self.turns)
+        self.stack.append(span)
+        try:
+            yield
+        finally:
+            self.stack.pop()
+            calls.pop()
 
     # --- places -----------------------------------------------------------------------------------------------------
 
@@ -277,7 +306,11 @@ class Machine:
         longest = max(values, key=len)
         if any(len(v) != len(longest) for v in values):
             self.set(obj, "$open", True)
-        return tuple(join_values(self, [v[i] for v in values if i < len(v)]) for i in range(len(longest)))
+        return tuple(self._join_item([v[i] for v in values if i < len(v)]) for i in range(len(longest)))
+
+    def _join_item(self, column: Sequence[Val]) -> Val:
+        first = column[0]
+        return first if all(v is first for v in column) and first is not MISSING else join_values(self, column)
 
     def alternatives(self, value: Val, run: Callable[[Val], Val]) -> Val:
         """Run something for each alternative of a value and join the results."""

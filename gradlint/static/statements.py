@@ -256,13 +256,14 @@ def _bind_pattern(m: Machine, frame: Frame, pattern: p.Pattern, subject: Val) ->
 
 def _for(m: Machine, frame: Frame, node: p.For) -> str:
     iterable = evaluate(m, frame, node.iter)
-    elements, _ = containers.rounds(m, frame, iterable, m.span(frame, node.iter), UNROLL)
+    elements, exact = containers.rounds(m, frame, iterable, m.span(frame, node.iter), UNROLL)
 
     def body(element: Val) -> str:
         attributes.assign(m, frame, node.target, element)
         return block(m, frame, node.body)
 
-    return _loop(m, frame, [lambda e=e: body(e) for e in elements], node.orelse)
+    with m.turning(exact):
+        return _loop(m, frame, [lambda e=e: body(e) for e in elements], node.orelse)
 
 
 def _while(m: Machine, frame: Frame, node: p.While) -> str:
