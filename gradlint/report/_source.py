@@ -16,7 +16,9 @@ from gradlint.report._words import named, repeats
 
 _AROUND = 2  #: unmarked lines that are shown before and behind a marked one
 _LONGEST = 400  #: characters of a line
-_BEFORE = 60  #: of them before the first mark
+_WIDE = 160  #: of a line that is shown from its beginning, wherever its marks are
+_FAR = 90  #: where a mark is out of sight
+_BEFORE = 40  #: characters before the first mark, if that is
 _LARGEST = 300_000  #: characters of a file whose tokens are coloured
 
 Lines = Callable[[str], Sequence[str]]
@@ -119,10 +121,8 @@ def _columns(mark: _Mark, length: int) -> tuple[int, int]:
 
 
 def _window(text: str, marks: Sequence[_Mark]) -> tuple[int, int]:
-    if len(text) <= _LONGEST:
-        return 0, len(text)
     first = min((_columns(m, len(text))[0] for m in marks), default=0)
-    start = max(0, first - _BEFORE) if first > _LONGEST - _BEFORE else 0
+    start = first - _BEFORE if len(text) > _WIDE and first > _FAR else 0
     return start, min(len(text), start + _LONGEST)
 
 

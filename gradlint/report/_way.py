@@ -131,6 +131,8 @@ def _bottom(station: Station) -> int:
 def _broken(finding: Finding) -> int | None:
     """The step below which the gradient is lost; of a way without such a step, the last one before the demand."""
     path = finding.path
+    if finding.contract == "other":  # arrays and comments: autograd has no part in it
+        return 0
     causes = [i for i, step in enumerate(path) if step.role in ("cut", "cause") or _is_place(finding, step)]
     if causes:
         return causes[0]
