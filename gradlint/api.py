@@ -5,7 +5,6 @@ The only module beside the command line that knows all parts. libcst comes in wi
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,8 +19,10 @@ from gradlint.config import Config, Loaded
 from gradlint.discovery import File, Found
 from gradlint.finding import FileError, Finding, Site
 from gradlint.fingerprint import fingerprinted
+from gradlint.notebook import placed
 from gradlint.report import Counts, Demands, Files, Report, Summary
 from gradlint.suppress import Suppression
+from gradlint.texts import Texts, parses
 
 if TYPE_CHECKING:
     from gradlint.engine import Verdict
@@ -35,50 +36,6 @@ UNUSED = "unused-suppression"
 _SMALL = 4096
 
 
-class Texts:
-    """The text of every file that was looked at; `buffers` count instead of what is on disk."""
-
-    def __init__(self, buffers: Mapping[Path, str] = {}) -> None:
-        self._buffers = buffers
-        self._texts: dict[str, str] = {}
-        self._lines: dict[str, list[str]] = {}
-        self._suppressions: dict[str, list[Suppression]] = {}
-
-    def put(self, file: str, text: str) -> None:
-        """Remember a text."""
-        self._texts[file] = text
-
-    def read(self, path: Path) -> str | None:
-        """The text of a file of the project that was not named; None if it cannot be read."""
-        file = discovery.shown(path)
-        text = self.load(path, file)
-        if isinstance(text, FileError):
-            return None
-        self.put(file, text)
-        return text
-
-    def load(self, path: Path, file: str) -> str | FileError:
-        """The text of a file as it counts: of its buffer, else from disk."""
-        buffered = self._buffers.get(path)
-        return discovery.read(path, file) if buffered is None else buffered
-
-    def text(self, file: str) -> str:
-        """The text of a file that was read."""
-        return self._texts.get(file, "")
-
-    def lines(self, file: str) -> list[str]:
-        """The lines of a file."""
-        if file not in self._lines:
-            self._lines[file] = self._texts.get(file, "").split("\n")
-        return self._lines[file]
-
-    def suppressions(self, file: str) -> list[Suppression]:
-        """The suppression comments of a file."""
-        if file not in self._suppressions:
-            self._suppressions[file] = suppress.suppressions(file, self._texts.get(file, ""))
-        return self._suppressions[file]
-
-
 class Task(msgspec.Struct, frozen=True):
     """What to look at, and how."""
 
@@ -88,8 +45,7 @@ class Task(msgspec.Struct, frozen=True):
     ignore: tuple[str, ...] = ()  #: besides what the settings ignore
     excludes: tuple[discovery.Patterns, ...] = ()  #: besides those of the settings
     force_exclude: bool = False
-    stdin: tuple[str, bytes] | None = None  #: the name and content of a file that is not on disk
-    buffers: Mapping[Path, str] = {}  #: absolute path -> a text that counts instead of what is on disk
+    buffers: Mapping[Path, str | bytes] = {}  #: absolute path -> a text that counts instead of what is on disk
 
 
 class Analysis(msgspec.Struct, frozen=True):
@@ -155,8 +111,9 @@ def analyse(task: Task, watch: Watch | None = None) -> Analysis:
 
     catalog, problems = _catalog(task)
     texts = Texts(task.buffers)
-    found = _find(task)
-    sources, gated, unread = _sources(found, texts, task.stdin)
+    excludes = [*task.loaded.excludes(), *task.excludes]
+    found = discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
+    sources, gated, unread = _sources(found, texts)
     result = static.analyse(sources, catalog, read=texts.read, watch=watch or static.ignore)
     verdicts, broken = _judged(result.tapes, catalog)
     findings, sites = engine.merge(verdicts)
@@ -186,12 +143,14 @@ def reported(analysis: Analysis) -> Outcome:
     silenced = suppress.apply(wanted, texts.suppressions)
     idle = suppress.apply(_unused(analysis, silenced.used, active), texts.suppressions)
     findings = sorted((*silenced.findings, *idle.findings), key=_order)
+    notebooks = texts.notebooks
     report = Report(
-        findings=tuple(fingerprinted(findings, texts.lines)),
-        errors=tuple(sorted(analysis.errors, key=lambda e: (discovery.absolute(e.file), e.line, e.column, e.message))),
+        findings=tuple(placed.finding(f, notebooks) for f in fingerprinted(findings, texts.lines)),
+        errors=tuple(sorted((placed.error(e, notebooks) for e in analysis.errors), key=_error_order)),
         summary=_summary(analysis, findings, silenced.count + idle.count),
     )
-    return Outcome(report, analysis.sites, analysis.problems, _notes(analysis), texts, analysis.catalog.rules)
+    sites = tuple(placed.site(site, notebooks) for site in analysis.sites)
+    return Outcome(report, sites, analysis.problems, _notes(analysis), texts, analysis.catalog.rules)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -212,29 +171,16 @@ def _catalog(task: Task) -> tuple[Catalog, tuple[str, ...]]:
     return catalog, (*problems, *settings.unknown_rules(named, catalog.rules))
 
 
-def _find(task: Task) -> Found:
-    found = discovery.find(task.paths, [*task.loaded.excludes(), *task.excludes], force=task.force_exclude)
-    if task.stdin is None:
-        return found
-    path = discovery.absolute(task.stdin[0])
-    others = [f for f in found.files if f.path != path]
-    files = sorted((*others, File(path, discovery.shown(path), named=True)), key=lambda f: f.path.as_posix())
-    return msgspec.structs.replace(found, files=tuple(files))
-
-
-def _sources(
-    found: Found, texts: Texts, stdin: tuple[str, bytes] | None
-) -> tuple[list[Source], frozenset[str], list[FileError]]:
+def _sources(found: Found, texts: Texts) -> tuple[list[Source], frozenset[str], list[FileError]]:
     """What has to be analysed, the names of what need not be, and what cannot be."""
     from gradlint.static import Source, hot
 
-    piped = discovery.absolute(stdin[0]) if stdin else None
     sources: list[Source] = []
     gated: set[str] = set()
     errors: list[FileError] = []
     read: list[tuple[File, str]] = []
     for file in found.files:
-        text = discovery.decode(stdin[1], file.file) if stdin and file.path == piped else _text(file, texts)
+        text = texts.load(file.path, file.file)
         if isinstance(text, FileError):
             errors.append(text)
         else:
@@ -242,30 +188,17 @@ def _sources(
     matters = hot({file.path: text for file, text in read})
     for file, text in read:
         texts.put(file.file, text)
-        if file.path in matters or (_worth_parsing(file, text) and not _parses(text)):
+        worth = file.path in matters or _worth_parsing(file, text)
+        errors += texts.errors(file.file) if worth else ()
+        if file.path in matters or (worth and not parses(text)):
             sources.append(Source(file.file, file.path, text, named=True))
         else:
             gated.add(file.file)
     return sources, frozenset(gated), errors
 
 
-def _text(file: File, texts: Texts) -> str | FileError:
-    if file.path.suffix == ".ipynb":
-        return FileError(file.file, 1, 1, "notebook", "gradlint does not read notebooks yet")
-    return texts.load(file.path, file.file)
-
-
 def _worth_parsing(file: File, text: str) -> bool:
     return file.named or len(text) <= _SMALL or "torch" in text
-
-
-def _parses(text: str) -> bool:
-    """Whether Python reads it; what it does not goes on to libcst, which knows newer syntax and names the place."""
-    try:
-        ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 def _left(result: Result) -> Iterable[FileError]:
@@ -348,6 +281,10 @@ def _order(finding: Finding) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def _error_order(error: FileError) -> tuple[object, ...]:
+    return (discovery.absolute(error.file), error.cell or 0, error.line, error.column, error.message)
+
+
 def _unused(analysis: Analysis, used: frozenset[tuple[Suppression, str]], active: frozenset[str]) -> list[Finding]:
     """A finding for every comment that silences nothing, in files that were analysed to the end."""
     rule = analysis.catalog.rule(UNUSED)
@@ -378,7 +315,12 @@ def _notes(analysis: Analysis) -> tuple[str, ...]:
     rules = analysis.catalog.rules
     given = [s for file in sorted(analysis.result.analysed) for s in analysis.texts.suppressions(file)]
     wrong = (
-        f"{s.file}:{s.range.start.line}:{s.range.start.column}: unknown rule '{name}'{settings.nearest(name, rules)}"
+        f"{analysis.texts.at(s.file, s.range)}: unknown rule '{name}'{settings.nearest(name, rules)}"
         for s, name in suppress.unknown(given, rules)
     )
-    return (*analysis.found.notes, *wrong)
+    other = (
+        f"{f.file}: not analysed: a notebook in {analysis.texts.foreign[f.file]}"
+        for f in analysis.found.files
+        if f.named and f.file in analysis.texts.foreign
+    )
+    return (*analysis.found.notes, *other, *wrong)

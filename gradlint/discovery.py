@@ -10,7 +10,7 @@ import io
 import os
 import stat
 import tokenize
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pathspec import GitIgnoreSpec
 
 from gradlint.finding import FileError
 
-SUFFIXES = (".py", ".pyi")
+SUFFIXES = (".py", ".pyi", ".ipynb")
 #: folders that hold no code of the project
 EXCLUDED = (
     ".bzr", ".direnv", ".eggs", ".git", ".hg", ".ipynb_checkpoints", ".mypy_cache", ".nox", ".pants.d", ".pyenv",
@@ -62,14 +62,19 @@ class Patterns:
         return self.spec.check_file(f"{name}/" if folder else name).include
 
 
-def find(paths: Sequence[str], excludes: Sequence[Patterns] = (), *, force: bool = False) -> Found:
-    """The files that the paths stand for, each once, in an order that does not depend on that of the paths."""
+def find(
+    paths: Sequence[str], excludes: Sequence[Patterns] = (), *, force: bool = False, buffers: Container[Path] = ()
+) -> Found:
+    """The files that the paths stand for, each once, in an order that does not depend on that of the paths.
+
+    Those of `buffers` need not be on disk.
+    """
     files: dict[Path, File] = {}
     errors: list[FileError] = []
     notes: list[str] = []
     for given in sorted(set(paths)):
         path = absolute(given)
-        if not path.exists():
+        if path not in buffers and not path.exists():
             errors.append(FileError(shown(path), 1, 1, "unreadable", "no such file or folder"))
         elif force and _excluded(path, excludes):
             continue
@@ -98,11 +103,17 @@ def shown(path: Path) -> str:
 
 
 def read(path: Path, file: str) -> str | FileError:
-    """The text of a file, lines ending with a line feed, or why there is none. Pipes and devices may have no end."""
+    """The text of a file, lines ending with a line feed, or why there is none."""
+    data = content(path, file)
+    return data if isinstance(data, FileError) else decode(data, file)
+
+
+def content(path: Path, file: str) -> bytes | FileError:
+    """What a file holds, or why it cannot be read. Pipes and devices may have no end."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return FileError(file, 1, 1, "unreadable", "not a regular file")
-        return decode(path.read_bytes(), file)
+        return path.read_bytes()
     except OSError as error:
         return FileError(file, 1, 1, "unreadable", error.strerror or str(error))
 

@@ -55,6 +55,7 @@ class Place(msgspec.Struct, frozen=True):
     file: str
     range: Range
     label: str
+    cell: int | None = None
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -63,6 +64,7 @@ class Edit(msgspec.Struct, frozen=True):
     file: str
     range: Range
     content: str
+    cell: int | None = None
 
 
 class Fix(msgspec.Struct, frozen=True):
@@ -111,6 +113,7 @@ class FileError(msgspec.Struct, frozen=True):
     column: int
     kind: Literal["syntax-error", "encoding", "unreadable", "notebook", "budget", "internal", "interrupted"]
     message: str
+    cell: int | None = None
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -120,6 +123,7 @@ class Site(msgspec.Struct, frozen=True):
     label: str
     verdict: Literal["connected", "severed", "undecided"]
     reason: str = ""  #: why undecided
+    cell: int | None = None  #: of a notebook: `span` is a place in this cell
 
 
 def sort_key(finding: Finding) -> tuple[object, ...]:

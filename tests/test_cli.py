@@ -165,14 +165,6 @@ def test_latin_1_and_byte_order_marks_are_read(folder: Path) -> None:
     assert [line.split(" ")[0] for line in result.stdout.splitlines()[:2]] == ["bom.py:7:24:", "cam.py:9:24:"]
 
 
-def test_notebooks_are_refused(folder: Path) -> None:
-    (folder / "a.ipynb").write_text("{}", encoding="utf-8")
-    assert invoke(".").exit_code == 1
-    result = invoke("a.ipynb")
-    assert result.exit_code == 2
-    assert "error[notebook]" in result.stdout
-
-
 def test_standard_input(folder: Path) -> None:
     (folder / "gradlint.toml").write_text("per-file-ignores = { 'old/*' = ['detach'] }\n", encoding="utf-8")
     assert "--> <stdin>:7:24" in invoke("-", given=CAM).stdout

@@ -23,6 +23,8 @@ ALLOWED = {
     "static": {"tape", "catalog", "finding"},
     "runtime": {"tape", "catalog", "finding"},
     "discovery": {"finding"},
+    "notebook": {"finding", "tape"},
+    "texts": {"discovery", "finding", "notebook", "static", "suppress"},
     "config": {"discovery", "finding"},
     "suppress": {"finding"},
     "fingerprint": {"discovery", "finding"},

@@ -69,17 +69,17 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
 def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
     from gradlint import api
-    from gradlint.discovery import Patterns
+    from gradlint.discovery import Patterns, absolute
 
     paths = options["paths"]
     return api.Task(
-        paths=tuple(p for p in paths if p != STDIN),
+        paths=tuple(name if p == STDIN else p for p in paths),
         loaded=loaded,
         select=options["select"],
         ignore=options["ignore"],
         excludes=(Patterns(Path.cwd(), options["exclude"]),) if options["exclude"] else (),
         force_exclude=options["force_exclude"],
-        stdin=(name, sys.stdin.buffer.read()) if STDIN in paths else None,
+        buffers={absolute(name): sys.stdin.buffer.read()} if STDIN in paths else {},
     )
 
 
@@ -94,7 +94,9 @@ def _print(outcome: Outcome, options: dict[str, Any]) -> None:
     form = report.load(options["output_format"])
     wishes = {"show_unknown": options["show_unknown"], "statistics": options["statistics"]}
     screen = report.SCREEN if file else common.columns()
-    view = report.View(outcome.texts.lines, outcome.sites, outcome.rules, screen, color, **wishes)
+    view = report.View(
+        outcome.texts.lines, outcome.sites, outcome.rules, screen, color, cells=outcome.texts.cells, **wishes
+    )
     try:
         text = form.render(outcome.report, view)
     except report.MissingPackageError as error:

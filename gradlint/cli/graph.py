@@ -41,7 +41,7 @@ def command(report: str, output: Path, root: Path) -> None:
     if output.suffix.lower() not in drawings:
         raise click.UsageError(f"-o {output}: expected a name that ends with .html or .svg")
     sources = Sources(root)
-    view = View(sources.lines, rules=Catalog.load().rules)
+    view = View(sources.lines, rules=Catalog.load().rules, cells=sources.cells)
     try:
         text = drawings[output.suffix.lower()](_read(report), view)
     except MissingPackageError as error:
@@ -55,26 +55,35 @@ class Sources:
     """The lines of the files that a report names, as far as they lie below a folder."""
 
     def __init__(self, root: Path) -> None:
+        from gradlint.texts import Texts
+
         self.root = root.resolve()
         self.missing: list[str] = []
-        self._lines: dict[str, Sequence[str]] = {}
+        self.texts = Texts()
+        self._seen: set[str] = set()
 
     def lines(self, file: str) -> Sequence[str]:
         """The lines of a file; none where it cannot or must not be read."""
-        if file not in self._lines:
-            self._lines[file] = self._read(file)
-        return self._lines[file]
+        self._look(file)
+        return self.texts.lines(file)
 
-    def _read(self, file: str) -> Sequence[str]:
-        from gradlint import discovery
+    def cells(self, file: str, cell: int) -> Sequence[str]:
+        """The lines of a cell of a notebook."""
+        self._look(file)
+        return self.texts.cells(file, cell)
+
+    def _look(self, file: str) -> None:
         from gradlint.finding import FileError
 
+        if file in self._seen:
+            return
+        self._seen.add(file)
         path = (self.root / file).resolve()
-        text = discovery.read(path, file) if path.is_relative_to(self.root) and path.is_file() else None
+        text = self.texts.load(path, file) if path.is_relative_to(self.root) and path.is_file() else None
         if text is None or isinstance(text, FileError):
             self.missing.append(file)
-            return []
-        return text.split("\n")
+        else:
+            self.texts.put(file, text)
 
 
 def _read(name: str) -> Report:

@@ -45,7 +45,11 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], config_file: Path | N
         common.write("Name files or folders to look for suspects in: gradlint why PATH... < message\n")
         return
     outcome = _checked(files, config_file)
-    view = View(outcome.texts.lines, color=common.colored(color, terminal=common.on_terminal()))
+    view = View(
+        outcome.texts.lines,
+        color=common.colored(color, terminal=common.on_terminal()),
+        cells=outcome.texts.cells,
+    )
     common.write(_answer(outcome, view, symptom, frames))
     ctx.exit(2 if outcome.problems or outcome.report.errors else 0)
 

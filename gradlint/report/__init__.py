@@ -86,6 +86,11 @@ class View(msgspec.Struct, frozen=True):
     color: bool = False
     show_unknown: bool = False
     statistics: bool = False
+    cells: Callable[[str, int], Sequence[str]] | None = None  #: the lines of a cell of a notebook
+
+    def source(self, file: str, cell: int | None = None) -> Sequence[str]:
+        """The lines that the places of a report count in: of a file, or of a cell."""
+        return self.cells(file, cell) if cell is not None and self.cells else self.lines(file)
 
 
 class MissingPackageError(Exception):
@@ -102,7 +107,10 @@ class Format(Protocol):
 
 
 #: keys that are left out where there is nothing to say; every other key is always there
-OPTIONAL = {"Runtime": frozenset(("reason", "evidence")), "Step": frozenset(("cell",))}
+OPTIONAL = {
+    "Runtime": frozenset(("reason", "evidence")),
+    **dict.fromkeys(("Step", "Place", "Edit", "FileError"), frozenset(("cell",))),
+}
 
 
 def formats() -> list[str]:

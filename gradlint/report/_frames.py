@@ -33,12 +33,13 @@ class Mark(msgspec.Struct, frozen=True):
     style: str
     label: str
     place: str = ""  #: how the file is printed, where that is not its name
+    cell: int | None = None
 
 
 class Frames:
     """Draws the marks of one finding into the text of their files."""
 
-    def __init__(self, marks: Sequence[Mark], lines: Callable[[str], Sequence[str]], screen: int) -> None:
+    def __init__(self, marks: Sequence[Mark], lines: Callable[[str, int | None], Sequence[str]], screen: int) -> None:
         self.marks = marks
         self.lines = lines
         self.gutter = margin(marks)
@@ -55,7 +56,7 @@ class Frames:
             yield from self._frame(own)
 
     def _frame(self, marks: Sequence[Mark]) -> Iterator[Line]:
-        lines = self.lines(marks[0].file)
+        lines = self.lines(marks[0].file, marks[0].cell)
         bar: Line = [(f"{' ' * self.gutter} |", "frame")]
         yield bar
         before = 0

@@ -21,7 +21,7 @@ _FAR = 90  #: where a mark is out of sight
 _BEFORE = 40  #: characters before the first mark, if that is
 _LARGEST = 300_000  #: characters of a file whose tokens are coloured
 
-Lines = Callable[[str], Sequence[str]]
+Lines = Callable[[str, int | None], Sequence[str]]
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -65,7 +65,9 @@ def excerpts(finding: Finding, lines: Lines) -> list[Excerpt]:
     for number, step in enumerate(finding.path, 1):
         main = step.role == "cut" or _is_place(finding, step)
         marks.setdefault((step.file, step.cell), []).append(_Mark(number, step.range, step.label, main))
-    return [Excerpt(named(file, cell), tuple(_rows(own, lines(file)))) for (file, cell), own in marks.items() if own]
+    return [
+        Excerpt(named(file, cell), tuple(_rows(own, lines(file, cell)))) for (file, cell), own in marks.items() if own
+    ]
 
 
 def _is_place(finding: Finding, step: Step) -> bool:

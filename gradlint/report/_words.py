@@ -46,6 +46,11 @@ def at(file: str, there: Range, cell: int | None = None) -> str:
     return f"{named(file, cell)}:{there.start.line}:{there.start.column}"
 
 
+def in_cell(cell: int | None, line: int) -> str:
+    """Where in a notebook, for formats that know only files and lines."""
+    return f"cell {cell}:{line}: " if cell else ""
+
+
 def unheard(markup: str) -> str:
     """XML or HTML without `##[`, which would be a command in a log of GitHub's runner."""
     return markup.replace("##[", "##&#91;")
@@ -101,7 +106,7 @@ def plural(count: int, word: str) -> str:
 def undecided(sites: Iterable[Site]) -> list[str]:
     """A line for every demand without a verdict."""
     return [
-        f"{at(s.span.file, Range.of(s.span))}: undecided: {s.label}: {s.reason or 'no reason known'}"
+        f"{at(s.span.file, Range.of(s.span), s.cell)}: undecided: {s.label}: {s.reason or 'no reason known'}"
         for s in sites
         if s.verdict == "undecided"
     ]

@@ -20,7 +20,7 @@ def render(report: Report, view: View) -> str:
 
 def _error(error: FileError) -> str:
     there = Position(error.line, error.column)
-    return f"{at(error.file, Range(there, there))}: {error.kind}: {error.message}"
+    return f"{at(error.file, Range(there, there), error.cell)}: {error.kind}: {error.message}"
 
 
 def _line(finding: Finding) -> str:

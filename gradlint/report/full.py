@@ -42,7 +42,7 @@ def finding_lines(finding: Finding, view: View) -> Iterator[Line]:
     """One finding: what, where, the way, and what helps."""
     yield [(f"{finding.severity}[{finding.rule}]", finding.severity), (f": {finding.message}", "title")]
     marks = _marks(finding, view)
-    yield from Frames(marks, view.lines, view.width).draw(finding.range.start)
+    yield from Frames(marks, view.source, view.width).draw(finding.range.start)
     for word, text in _remarks(finding):
         yield [(f"{' ' * margin(marks)} = ", "frame"), (f"{word}: ", "help"), (text, "")]
 
@@ -52,10 +52,10 @@ def error_lines(error: FileError, view: View) -> Iterator[Line]:
     yield [(f"error[{error.kind}]", "error"), (f": {error.message}", "title")]
     there = Range(Position(error.line, error.column), Position(error.line, error.column + 1))
     if error.kind == "syntax-error":
-        mark = Mark(error.file, there, "^", "error", "", named(error.file))
-        yield from Frames([mark], view.lines, view.width).draw(there.start)
+        mark = Mark(error.file, there, "^", "error", "", named(error.file, error.cell), error.cell)
+        yield from Frames([mark], view.source, view.width).draw(there.start)
     else:
-        yield [(" --> ", "frame"), (at(error.file, there), "place")]
+        yield [(" --> ", "frame"), (at(error.file, there, error.cell), "place")]
 
 
 def paint(lines: Iterable[Line], *, color: bool) -> str:
@@ -76,9 +76,9 @@ def paint(lines: Iterable[Line], *, color: bool) -> str:
 
 def _marks(finding: Finding, view: View) -> list[Mark]:
     """The steps in the order of the data, numbered; the place of the finding comes first if it is none of them."""
-    own = Mark(finding.file, finding.range, "^", finding.severity, "", named(finding.file, finding.cell))
+    own = Mark(finding.file, finding.range, "^", finding.severity, "", named(finding.file, finding.cell), finding.cell)
     steps = [
-        Mark(s.file, s.range, *_sign(finding, s), _label(i, s, view), named(s.file, s.cell))
+        Mark(s.file, s.range, *_sign(finding, s), _label(i, s, view), named(s.file, s.cell), s.cell)
         for i, s in enumerate(finding.path, 1)
     ]
     steps.sort(key=lambda m: m.place != own.place)
@@ -88,7 +88,7 @@ def _marks(finding: Finding, view: View) -> list[Mark]:
 
 def _label(number: int, step: Step, view: View) -> str:
     """What a step is; its text is not repeated where it stands right above."""
-    told = repeats(step.label, step.range, view.lines(step.file))
+    told = repeats(step.label, step.range, view.source(step.file, step.cell))
     return f"({number}) {step.role}" + ("" if told else f": {step.label}")
 
 
@@ -101,7 +101,7 @@ def _sign(finding: Finding, step: Step) -> tuple[str, str]:
 
 def _remarks(finding: Finding) -> Iterator[tuple[str, str]]:
     for other in finding.also:
-        yield "also cut off", f"{other.label} at {at(other.file, other.range)}"
+        yield "also cut off", f"{other.label} at {at(other.file, other.range, other.cell)}"
     if finding.confidence == "likely":
         yield "likely", "an unknown call, a condition or a joined value lies on the way"
     if finding.runtime.status != "not-run":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gradlint.finding import FileError, Finding
 from gradlint.report import Report, View
 from gradlint.report._plain import printable
-from gradlint.report._words import from_root, way
+from gradlint.report._words import from_root, in_cell, way
 
 EXTRAS = False
 _COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
@@ -23,8 +23,10 @@ def render(report: Report, view: View) -> str:
 
 
 def _error(error: FileError) -> str:
-    where = {"file": from_root(error.file, "GITHUB_WORKSPACE"), "line": error.line, "col": error.column}
-    return _command("error", {"title": f"gradlint ({error.kind})", **where}, [error.message])
+    where: dict[str, object] = {"file": from_root(error.file, "GITHUB_WORKSPACE")}
+    where |= {} if error.cell else {"line": error.line, "col": error.column}
+    told = f"{in_cell(error.cell, error.line)}{error.message}"
+    return _command("error", {"title": f"gradlint ({error.kind})", **where}, [told])
 
 
 def _finding(finding: Finding) -> str:
@@ -33,9 +35,8 @@ def _finding(finding: Finding) -> str:
     if finding.cell is None:
         where |= {"line": start.line, "endLine": end.line}
         where |= {"col": start.column, "endColumn": end.column} if start.line == end.line else {}
-    cell = f"cell {finding.cell}:{start.line}: " if finding.cell else ""
     helped = [f"help: {finding.help}"] if finding.help else []
-    lines = [f"{cell}{finding.message}", *way(finding), *helped]
+    lines = [f"{in_cell(finding.cell, start.line)}{finding.message}", *way(finding), *helped]
     return _command(_COMMANDS[finding.severity], {"title": f"gradlint ({finding.rule})", **where}, lines)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from gradlint.finding import FileError, Finding
 from gradlint.report import Report, View
 from gradlint.report._plain import printable
-from gradlint.report._words import from_root
+from gradlint.report._words import from_root, in_cell
 from gradlint.report.json import written
 
 EXTRAS = False
@@ -21,10 +21,10 @@ def render(report: Report, view: View) -> str:
 
 
 def _error(error: FileError) -> dict[str, Any]:
-    identity = "\0".join((error.kind, error.file, error.message))
+    identity = "\0".join((error.kind, error.file, str(error.cell or ""), error.message))
     return {
         "check_name": error.kind,
-        "description": printable(error.message),
+        "description": printable(f"{in_cell(error.cell, error.line)}{error.message}"),
         "severity": "blocker",
         "fingerprint": sha256(identity.encode()).hexdigest()[:16],
         "location": _location(error.file, error.line, error.line),
@@ -32,10 +32,9 @@ def _error(error: FileError) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    cell = f"cell {finding.cell}: " if finding.cell else ""
     return {
         "check_name": finding.rule,
-        "description": printable(f"{cell}{finding.message}"),
+        "description": printable(f"{in_cell(finding.cell, finding.range.start.line)}{finding.message}"),
         "severity": _SEVERITIES[finding.severity],
         "fingerprint": finding.fingerprint,
         "location": _location(finding.file, finding.range.start.line, finding.range.end.line),

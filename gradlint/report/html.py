@@ -72,9 +72,9 @@ def _shown(finding: Finding, view: View) -> dict[str, Any]:
     return {
         "finding": finding,
         "place": at(finding.file, finding.range, finding.cell),
-        "excerpts": excerpts(finding, view.lines),
+        "excerpts": excerpts(finding, view.source),
         "way": drawn(finding, _WAY),
-        "also": [(place.label, at(place.file, place.range)) for place in finding.also],
+        "also": [(place.label, at(place.file, place.range, place.cell)) for place in finding.also],
         "evidence": evidence(finding),
     }
 

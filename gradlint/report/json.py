@@ -39,6 +39,10 @@ def as_data(report: Report) -> dict[str, Any]:
     for finding in data["findings"]:
         finding["runtime"] = _said(finding["runtime"], OPTIONAL["Runtime"])
         finding["path"] = [_said(step, OPTIONAL["Step"]) for step in finding["path"]]
+        finding["also"] = [_said(place, OPTIONAL["Place"]) for place in finding["also"]]
+        if finding["fix"]:
+            finding["fix"]["edits"] = [_said(edit, OPTIONAL["Edit"]) for edit in finding["fix"]["edits"]]
+    data["errors"] = [_said(error, OPTIONAL["FileError"]) for error in data["errors"]]
     return data
 
 

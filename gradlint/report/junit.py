@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from gradlint.finding import FileError, Finding
 from gradlint.report import Report, View
 from gradlint.report._plain import printable
-from gradlint.report._words import at, closing, link, unheard, way
+from gradlint.report._words import at, closing, link, named, unheard, way
 
 EXTRAS = False
 Told = FileError | Finding
@@ -62,7 +62,7 @@ def _fails(finding: Finding) -> bool:
 
 
 def _error_name(error: FileError) -> str:
-    return f"{error.kind} at {error.file}:{error.line}:{error.column}"
+    return f"{error.kind} at {named(error.file, error.cell)}:{error.line}:{error.column}"
 
 
 def _text(finding: Finding) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gradlint.finding import Edit, FileError, Finding, Position, Range
 from gradlint.report import Report, View
 from gradlint.report._plain import printable
-from gradlint.report._words import HOME, link
+from gradlint.report._words import HOME, in_cell, link
 from gradlint.report.json import written
 
 EXTRAS = False
@@ -23,24 +24,27 @@ def render(report: Report, view: View) -> str:
 def _error(error: FileError, view: View) -> dict[str, Any]:
     there = Position(error.line, error.column)
     return {
-        "message": printable(error.message),
-        "location": {"path": error.file, "range": {"start": _position(error.file, there, view)}},
+        "message": printable(f"{in_cell(error.cell, error.line)}{error.message}"),
+        "location": {"path": error.file, "range": {"start": _position(view.source(error.file, error.cell), there)}},
         "severity": "ERROR",
         "code": {"value": error.kind},
     }
 
 
 def _finding(finding: Finding, view: View) -> dict[str, Any]:
-    cell = f"cell {finding.cell}: " if finding.cell else ""
-    told = f"{cell}{finding.message}" + (f"\nhelp: {finding.help}" if finding.help else "")
+    where = in_cell(finding.cell, finding.range.start.line)
+    told = f"{where}{finding.message}" + (f"\nhelp: {finding.help}" if finding.help else "")
     steps = [
-        {"message": printable(f"({i}) {s.role}: {s.label}"), "location": _location(s.file, s.range, view)}
+        {
+            "message": printable(f"{in_cell(s.cell, s.range.start.line)}({i}) {s.role}: {s.label}"),
+            "location": _location(s.file, s.cell, s.range, view),
+        }
         for i, s in enumerate(finding.path, 1)
     ]
     edits = [e for e in finding.fix.edits if e.file == finding.file] if finding.fix else []
     return {
         "message": "\n".join(map(printable, told.split("\n"))),
-        "location": _location(finding.file, finding.range, view),
+        "location": _location(finding.file, finding.cell, finding.range, view),
         "severity": _SEVERITIES[finding.severity],
         "code": {"value": finding.rule, "url": link(finding.url)},
         "suggestions": [_suggestion(edit, view) for edit in edits],
@@ -49,16 +53,16 @@ def _finding(finding: Finding, view: View) -> dict[str, Any]:
 
 
 def _suggestion(edit: Edit, view: View) -> dict[str, Any]:
-    return {"range": _location(edit.file, edit.range, view)["range"], "text": edit.content}
+    return {"range": _location(edit.file, edit.cell, edit.range, view)["range"], "text": edit.content}
 
 
-def _location(file: str, there: Range, view: View) -> dict[str, Any]:
-    start, end = (_position(file, position, view) for position in (there.start, there.end))
+def _location(file: str, cell: int | None, there: Range, view: View) -> dict[str, Any]:
+    lines = view.source(file, cell)
+    start, end = (_position(lines, position) for position in (there.start, there.end))
     return {"path": file, "range": {"start": start, "end": end}}
 
 
-def _position(file: str, there: Position, view: View) -> dict[str, int]:
-    lines = view.lines(file)
+def _position(lines: Sequence[str], there: Position) -> dict[str, int]:
     before = lines[there.line - 1][: there.column - 1] if there.line <= len(lines) else ""
     wide = len(before.encode("utf-8", "surrogatepass")) - len(before)
     return {"line": there.line, "column": there.column + wide}

@@ -17,7 +17,7 @@ from gradlint.catalog import Rule
 from gradlint.finding import Edit, FileError, Finding, Fix, Range, Step
 from gradlint.report import Report, View
 from gradlint.report._plain import printable
-from gradlint.report._words import HOME, from_root, link
+from gradlint.report._words import HOME, from_root, in_cell, link
 from gradlint.report.json import written
 
 EXTRAS = False
@@ -106,7 +106,7 @@ def _invocation(report: Report, left_out: int) -> dict[str, Any]:
 def _notification(error: FileError) -> dict[str, Any]:
     region = {"startLine": error.line, "startColumn": error.column}
     place = {"physicalLocation": {"artifactLocation": _artifact(error.file), "region": region}}
-    told = {"text": _message(f"{error.kind}: {error.message}")}
+    told = {"text": _message(f"{in_cell(error.cell, error.line)}{error.kind}: {error.message}")}
     return {"level": "error", "message": told, "locations": [place]}
 
 
@@ -114,8 +114,8 @@ def _notification(error: FileError) -> dict[str, Any]:
 
 
 def _result(finding: Finding, index: int, view: View) -> dict[str, Any]:
-    cell = f"Cell {finding.cell}: " if finding.cell else ""
-    where = _location(finding.file, finding.range, view)
+    cell = in_cell(finding.cell, finding.range.start.line)
+    where = _location(finding.file, finding.cell, finding.range, view)
     if finding.symbol != "<module>":
         where["logicalLocations"] = [{"fullyQualifiedName": printable(finding.symbol), "kind": "function"}]
     result: dict[str, Any] = {
@@ -156,8 +156,8 @@ def _flow(finding: Finding, view: View) -> dict[str, Any]:
 
 
 def _place(number: int, step: Step, view: View) -> dict[str, Any]:
-    where = _location(step.file, step.range, view)
-    where["message"] = {"text": _message(f"{step.role}: {step.label}")}
+    where = _location(step.file, step.cell, step.range, view)
+    where["message"] = {"text": _message(f"{in_cell(step.cell, step.range.start.line)}{step.role}: {step.label}")}
     return {
         "location": where,
         "kinds": [step.role],
@@ -167,11 +167,15 @@ def _place(number: int, step: Step, view: View) -> dict[str, Any]:
 
 
 def _related(finding: Finding, view: View) -> list[dict[str, Any]]:
-    steps = [(s.file, s.range, f"({i}) {s.role}: {s.label}") for i, s in enumerate(finding.path, 1)]
-    others = [(p.file, p.range, f"also cut off: {p.label}") for p in finding.also]
+    steps = [(s.file, s.cell, s.range, f"({i}) {s.role}: {s.label}") for i, s in enumerate(finding.path, 1)]
+    others = [(p.file, p.cell, p.range, f"also cut off: {p.label}") for p in finding.also]
     places = [
-        {"id": i, **_location(file, there, view), "message": {"text": _message(told)}}
-        for i, (file, there, told) in enumerate((*steps, *others), 1)
+        {
+            "id": i,
+            **_location(file, cell, there, view),
+            "message": {"text": _message(f"{in_cell(cell, there.start.line)}{told}")},
+        }
+        for i, (file, cell, there, told) in enumerate((*steps, *others), 1)
     ]
     return _shortened(places, MOST_RELATED)
 
@@ -192,9 +196,9 @@ def _replacement(edit: Edit) -> dict[str, Any]:
 # --- places and words ------------------------------------------------------------------------------------------------
 
 
-def _location(file: str, there: Range, view: View) -> dict[str, Any]:
+def _location(file: str, cell: int | None, there: Range, view: View) -> dict[str, Any]:
     region: dict[str, Any] = _region(there)
-    snippet = _snippet(there, view.lines(file))
+    snippet = _snippet(there, view.source(file, cell))
     if 0 < len(snippet) <= _LONGEST:
         region["snippet"] = {"text": snippet}
     return {"physicalLocation": {"artifactLocation": _artifact(file), "region": region}}

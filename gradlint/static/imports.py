@@ -14,7 +14,8 @@ import msgspec
 from gradlint.finding import FileError
 from gradlint.static import builtin, statements
 from gradlint.static import program as p
-from gradlint.static.lower import LowerError, lower
+from gradlint.static.lower import lower
+from gradlint.static.lower_parse import LowerError
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
 from gradlint.static.values import Frame, ListObj, ModuleObj, Unknown, Val, content
@@ -76,7 +77,12 @@ class Project:
             return lower(source.text, source.file, module_name(path))
         except LowerError as error:
             if source.named:
-                self.errors.append(FileError(source.file, error.line, error.column, "syntax-error", error.message))
+                self.errors.append(FileError(source.file, error.line, error.column, error.kind, error.message))
+            return None
+        except Exception as error:  # a defect of the lowering costs one file
+            if source.named:
+                told = f"gradlint could not read this file: {type(error).__name__}: {error}"
+                self.errors.append(FileError(source.file, 1, 1, "internal", told))
             return None
 
     def text(self, span: Span, limit: int = 60) -> str:

@@ -13,28 +13,20 @@ import libcst as cst
 
 from gradlint.static import program as p
 from gradlint.static.lower_expressions import assignable, expression, parameters
+from gradlint.static.lower_parse import DEEP, LowerError, trees
 from gradlint.static.lower_patterns import pattern
 from gradlint.static.reader import MisplacedError, Reader
 from gradlint.static.scopes import Scopes
 
 
-class LowerError(Exception):
-    """A file that cannot be parsed; `line` and `column` are 1-based."""
-
-    def __init__(self, line: int, column: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
-        self.column = column
-        self.message = message
-
-
 class Lowering:
     """What the walk carries along: the cursor, the names bound so far, the tree (to print odd nodes)."""
 
-    def __init__(self, text: str, tree: cst.Module) -> None:
+    tree: cst.Module
+
+    def __init__(self, text: str) -> None:
         self.reader = Reader(text)
         self.scopes = Scopes()
-        self.tree = tree
 
     def skip_node(self, node: cst.CSTNode) -> None:
         """Go over a node that is not lowered."""
@@ -49,24 +41,19 @@ def lower(source: str, file: str, name: str) -> p.Module:
     Raises: LowerError with the place, for text that is not Python.
     """
     text = source.removeprefix("\ufeff")
+    low = Lowering(text)
+    low.scopes.push()
+    body: list[p.Stmt] = []
     try:
-        tree = cst.parse_module(text)
-        low = Lowering(text, tree)
-        low.scopes.push()
-        body = block(low, tree.body)
+        for tree in trees(text):
+            low.tree = tree
+            body += block(low, tree.body)
         low.reader.skip()
-    except cst.ParserSyntaxError as error:
-        raise LowerError(error.raw_line, error.raw_column + 1, _reason(error)) from None
     except RecursionError:
-        raise LowerError(1, 1, "the file is nested too deeply to be analysed") from None
+        raise LowerError(1, 1, f"the code is {DEEP}", "budget") from None
     except MisplacedError as error:
         raise LowerError(1, 1, f"gradlint lost its place in this file ({error})") from None
-    return p.Module(name, file, body, low.scopes.pop().scope(), low.reader.comments)
-
-
-def _reason(error: cst.ParserSyntaxError) -> str:
-    lines = [line for line in error.message.splitlines() if line.strip()]
-    return f"this is not valid Python: {lines[0] if lines else 'syntax error'}"
+    return p.Module(name, file, tuple(body), low.scopes.pop().scope(), low.reader.comments)
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------
