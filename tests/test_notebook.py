@@ -33,13 +33,17 @@ DEMAND = "x = torch.randn(1, 3, 8, 8)\nscore = model(x).max()\n%time g = torch.a
 def made(*sources: str | tuple[str, str], **metadata: Any) -> nbformat.NotebookNode:
     """A notebook of nbformat's own; a pair is a cell type and a source."""
     typed = [("code", s) if isinstance(s, str) else s for s in sources]
-    v4 = nbformat.v4
+    v4: Any = nbformat.v4
     new = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell, "raw": v4.new_raw_cell}
-    return v4.new_notebook(cells=[new[kind](source) for kind, source in typed], metadata=metadata)
+    book: nbformat.NotebookNode = v4.new_notebook(
+        cells=[new[kind](source) for kind, source in typed], metadata=metadata
+    )
+    return book
 
 
 def written(book: nbformat.NotebookNode, version: int = 4) -> bytes:
-    return nbformat.writes(book, version=version if version == 3 else nbformat.NO_CONVERT).encode()
+    text: str = nbformat.writes(book, version=version if version == 3 else nbformat.NO_CONVERT)
+    return text.encode()
 
 
 def linted(
