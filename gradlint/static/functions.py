@@ -27,7 +27,9 @@ from gradlint.static.program import Const, Expr, FunctionDef, Return, Stmt, Tupl
 from gradlint.static.recording import Input, answer
 from gradlint.static.rows import compute, nodes_used
 from gradlint.static.values import (
+    ITEMS,
     NODE,
+    OPEN,
     ClassObj,
     DictObj,
     Function,
@@ -35,6 +37,7 @@ from gradlint.static.values import (
     Lib,
     ListObj,
     Mode,
+    Raised,
     Scalar,
     Tensor,
     Unknown,
@@ -359,7 +362,10 @@ def _where(m: Machine, args: Args) -> Val:
 
 def _stack(m: Machine, args: Args) -> Val:
     """`torch.stack(list)`, `torch.cat(list)`."""
-    inputs = [Input(n) for v in (args.get(0, "tensors"),) for n in nodes_used(m, v, 3)]
+    given = args.get(0, "tensors")
+    if isinstance(given, ListObj) and not content(given) and given.cells.get(OPEN) is not True:
+        raise Raised("stack expects a non-empty TensorList", kind="RuntimeError", place=(given, ITEMS))
+    inputs = [Input(n) for n in nodes_used(m, given, 3)]
     return (
         Tensor(compute(m, "torch.stack()", inputs, args.span))
         if inputs
@@ -420,6 +426,12 @@ def _dataset(m: Machine, args: Args) -> Val:
     return made
 
 
+def _compile(m: Machine, args: Args) -> Val:
+    """`torch.compile(model)` runs the model; without one it is a decorator."""
+    given = args.get(0, "model")
+    return Wrapped("native", None, lambda machine, inner: inner.get(0)) if given is None else given
+
+
 def _save(m: Machine, args: Args) -> Val:
     return None
 
@@ -452,6 +464,6 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "torch.concat": _stack, "torch.hstack": _stack, "torch.vstack": _stack, "torch.device": _device,
     "torch.nn.utils.clip_grad_norm_": _clip, "torch.nn.utils.clip_grad_value_": _clip, "copy.deepcopy": duplicates.deepcopy,
     "torch.utils.data.DataLoader": _data_loader, "torch.utils.data.dataloader.DataLoader": _data_loader,
-    "torch.utils.data.TensorDataset": _dataset, "torch.save": _save, "torch.func.grad": _func_grad,
+    "torch.utils.data.TensorDataset": _dataset, "torch.save": _save, "torch.compile": _compile, "torch.func.grad": _func_grad,
     "torch.func.functional_call": _functional_call, "torch.nn.utils.stateless.functional_call": _functional_call,
 }  # fmt: skip

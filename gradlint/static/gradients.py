@@ -32,7 +32,7 @@ def read(m: Machine, value: Tensor, span: Span) -> Val:
         m.set(made, "$grad_of", value)
         given = made
     if "$grad_of" in given.cells:
-        m.set(given, "$read", span)
+        m.set(given, "$read", (span, m.tape.tick()))
     return given
 
 
@@ -52,12 +52,14 @@ def use(m: Machine, value: Val, sure: bool = True) -> None:
     if not isinstance(value, Tensor):
         return
     overwrites.use(m, value)
-    span = value.cells.get("$read", MISSING)
-    if span is MISSING:
+    read_at = value.cells.get("$read", MISSING)
+    if not isinstance(read_at, tuple):
         _use_kept(m, value, sure)
     elif value.cells.get("$guarded") is not True:
         m.store.delete(value, "$read")
-        _demand(m, value.cells["$grad_of"], span, sure)
+        span, time = read_at
+        if not _demand(m, value.cells["$grad_of"], span, time, sure):
+            _use_kept(m, value, sure)
 
 
 def use_all(m: Machine, values: Iterable[Val]) -> None:
@@ -67,7 +69,8 @@ def use_all(m: Machine, values: Iterable[Val]) -> None:
             use(m, option, sure=False)
 
 
-def _demand(m: Machine, owner: Tensor, span: Span, sure: bool) -> None:
+def _demand(m: Machine, owner: Tensor, span: Span, time: int, sure: bool) -> bool:
+    """Record the demand of a gradient that was read there and then; whether that tells of its time what there is to tell."""
     node = owner.cells[NODE]
     m.tape.wanted.add(node)
     known = m.tape.values[node]
@@ -75,14 +78,16 @@ def _demand(m: Machine, owner: Tensor, span: Span, sure: bool) -> None:
     retained = known.leaf or owner.cells.get("$retained") is True or moved == "no"
     roots = m.state.cells["roots"]
     cleared = _cleared(m, owner) if sure and retained else None
+    fresh = cleared is None or cleared[1] < time
     early = sure and retained and not roots and _certain(m, owner)
     if not roots and not early:
         m.sites[span] = m.text(span)
-        return
-    where, since = cleared or (None, 0)
+        return True
+    where, since = cleared if cleared is not None and fresh else (None, 0)
     record(
         m, "grad-read", span, roots, [node], [known.label], retained=retained, early=early, cleared=where, since=since
     )
+    return fresh
 
 
 def _use_kept(m: Machine, value: Tensor, sure: bool) -> None:

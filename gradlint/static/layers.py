@@ -36,6 +36,8 @@ _BARE = (
     "torch.nn.ParameterDict",
     "torch.nn.Module",
 )
+#: modules that run the one they are given
+WRAPPERS = ("torch.nn.DataParallel", "torch.nn.parallel.DataParallel", "torch.nn.parallel.DistributedDataParallel")
 
 
 # --- building --------------------------------------------------------------------------------------------------------
@@ -45,6 +47,9 @@ def build(m: Machine, made: Instance, base: str, args: Args) -> None:
     """The parameters and children that a library module has after its `__init__`."""
     if base in _BARE:
         _fill(m, made, base, args)
+        return
+    if base in WRAPPERS:
+        m.set(made, "module", args.get(0, "module"))
         return
     row = m.catalog.row(base)
     names = row.parameters if row is not None and row.module else ("weight",) if _may_train(base) else ()
@@ -130,6 +135,8 @@ def forward(m: Machine, value: Instance, base: str, args: Args) -> Val:
     """What a library layer does with its inputs."""
     if base == "torch.nn.Sequential" and value.cells.get("$open") is not True:
         return _run_sequence(m, value, args)
+    if base in WRAPPERS:
+        return calls.call(m, value.cells["module"], args)
     if base == "torch.nn.Identity":
         return args.get(0)
     if value.opaque:
@@ -305,7 +312,8 @@ def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val
         if closure is None:
             gradients.stepped(m, value, value.cells["$params"], args.span)
         else:
-            calls.call(m, closure, Args(args.span, args.frame))
+            for _ in range(2 if value.cls.name.endswith(".LBFGS") else 1):  # it evaluates many times a step
+                calls.call(m, closure, Args(args.span, args.frame))
         entry = (value, value.cells["$params"])
         m.set(m.state, "stepped", tuple({id(e[0]): e for e in (*m.state.cells.get("stepped", ()), entry)}.values()))
         return None
