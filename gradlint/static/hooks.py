@@ -254,7 +254,7 @@ def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
     """
     if m.state.cells.get("hook", False):
         return output
-    hooks = [h for h in m.state.cells.get(LOOSE, ()) if h.owner is exposure.root_of(callee)]
+    hooks = [h for h in m.state.cells.get(LOOSE, ()) if _belongs(m, h, exposure.root_of(callee))]
     if not hooks or not isinstance(output, (Tensor, Unknown, tuple)):
         return output
     nodes = [n for a in args.all() for n in m.nodes(a, 2)]
@@ -267,6 +267,13 @@ def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
             entry = (hook.layer, (), (node,), (hook,))
             m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
     return _join_output(m, output, nodes, args)
+
+
+def _belongs(m: Machine, hook: Registration, model: Val) -> bool:
+    """Whether the layer is one of the model: read from it, or both were given to code that a partial run starts in."""
+    return hook.owner is model or (
+        not m.whole and hook.layer is hook.owner and isinstance(model, Unknown) and not hook.fired
+    )
 
 
 def _fire_forward(m: Machine, hook: Registration, activation: Tensor, args: Args) -> int:

@@ -44,9 +44,16 @@ def written(m: Machine, value: Tensor, span: Span) -> None:
     hook = value.cells.get(GUARDED, MISSING)
     if isinstance(hook, Span) and m.mode.enabled is not False:
         _note(m, "written-view", hook, m.text(hook), span, span)
-    for held in (value, value.base, *_list(value, ALIASES)):
-        if held is not None:
-            _overwrite(m, held, span)
+    for held in _sharing(value):
+        _overwrite(m, held, span)
+
+
+def _sharing(value: Tensor) -> list[Tensor]:
+    """The tensors whose numbers change with it: what it is an alias or a view of, and the aliases of that."""
+    origin = value
+    while isinstance(origin.cells.get("$alias"), Tensor):
+        origin = origin.cells["$alias"]
+    return [t for t in (origin, origin.base, *_list(origin, ALIASES)) if t is not None]
 
 
 def _overwrite(m: Machine, held: Tensor, span: Span) -> None:

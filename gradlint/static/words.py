@@ -12,9 +12,10 @@ _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t][^\n]*(?:\([^)]*\))?", re.MULT
 _WORD = re.compile(r"\w+")
 #: text without which a file holds no demand, no hook and no declared loss
 GATE = (".backward", "autograd", ".grad", "retain_grad", "register_hook", "register_forward", "register_full_backward",
-        "register_backward", "loss", "Loss", "torch.func", "checkpoint", "requires_grad", "no_grad", "inference_mode")  # fmt: skip
+        "register_backward", "loss", "Loss", "torch.func", "checkpoint", "requires_grad", "require_grad",
+        "no_grad", "inference_mode")  # fmt: skip
 _DEMANDS = (".backward", "autograd.grad", ".grad", "retain_grad", "register_hook", "register_forward", "register_full_backward",
-            "register_backward", "torch.func", "jacobian", "hessian", ".numpy()", "np.")  # fmt: skip
+            "register_backward", "require_grad", ".requires_grad =", "torch.func", "jacobian", "hessian", ".numpy()", "np.")  # fmt: skip
 
 
 def relevant(text: str) -> bool:
