@@ -12,8 +12,11 @@ from gradlint.tape import Demand, Flow
 def target(case: Case, demand: Demand, value: int) -> Finding | None:
     """The first that holds of: dead target, side branch, cut between, zeroed; none where the gradient may arrive."""
     graph = case.graph
+    lost = None
     if graph.strength[value] <= CUTS:
-        return dead(case, demand, value, f"{name(case, demand, value)} has no graph")
+        lost = dead(case, demand, value, f"{name(case, demand, value)} has no graph")
+    if lost is not None:
+        return lost
     reach = {root: graph.towards(root).get(value, NOTHING) for root in demand.roots}
     if any(strength >= UNKNOWN for strength in reach.values()):
         return None
