@@ -20,7 +20,7 @@ import pytest
 from gradlint import api, config
 from gradlint.finding import Edit, FileError, Finding, Fix, Place, Position, Range, Runtime, Step
 from gradlint.report import Report, View, formats, load, schema
-from gradlint.report._plain import printable
+from gradlint.report._plain import flat, printable
 from tests.made import report
 from tests.runner import commands
 
@@ -95,7 +95,7 @@ def test_no_line_of_a_text_begins_with_a_command(name: str, text: str) -> None:
 
 def _arrow(text: str) -> str:
     """The line that names another file begins with three colons: no command."""
-    return f" ::: o{printable(text)}.py:1:1"
+    return f" ::: o{flat(text)}.py:1:1"
 
 
 @pytest.mark.parametrize("text", EVIL, ids=range(len(EVIL)))

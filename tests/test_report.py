@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from gradlint.finding import Edit, FileError, Finding, Fix, Place, Runtime, Site
+from gradlint.finding import Edit, FileError, Finding, Fix, Place, Position, Range, Runtime, Site, Step
 from gradlint.report import Report, View, formats, load, schema
 from tests.made import CAM, DEMAND, at, detach, report, site, span, step
 
@@ -200,6 +200,83 @@ def test_marks_stand_below_what_they_mark(source: str, words: str, under: str, m
         detach(), file="odd.py", range=at(source, words), path=(step("cut", "odd.py", source, words, "cut"),)
     )
     assert f"| {under} (1) cut: cut\n" in rendered("full", report([finding]))
+
+
+def shown_at(source: str, *words: str, width: int = 160) -> str:
+    """A finding whose cut and steps stand at some words of a source."""
+    steps = [step("step" if i else "cut", "odd.py", source, word, f"step {i}") for i, word in enumerate(words)]
+    finding = msgspec.structs.replace(detach(), file="odd.py", range=steps[0].range, path=tuple(steps), help="")
+    view = View(lambda _: source.split("\n"), width=width)
+    return load("full").render(report([finding]), view).split("\n\n")[0]
+
+
+def test_of_a_long_line_the_stretch_around_the_mark_is_shown() -> None:
+    source = f"s = '{'a' * 300}'; x.detach(); t = '{'b' * 300}'"
+    assert shown_at(source, "x.detach()", width=64) == (
+        f"""\
+error[detach]: score cannot reach features['conv']: .detach() cuts the gradient
+ --> odd.py:1:309
+  |
+1 | …aaaaaaaaaaaaa'; x.detach(); t = '{"b" * 25}…
+  |                  ^^^^^^^^^^ (1) cut: step 0
+  |"""
+    )
+
+
+def test_marks_far_apart_in_a_line_have_stretches_of_their_own() -> None:
+    source = f"x.detach(); s = '{'a' * 300}'; y.backward()"
+    assert shown_at(source, "x.detach()", "y.backward()", width=64).split("\n")[3:] == [
+        f"1 | x.detach(); s = '{'a' * 42}…",
+        "  | ^^^^^^^^^^ (1) cut: step 0",
+        "1 | …aaaaaaaaaaaaa'; y.backward()",
+        "  |                  ------------ (2) step: step 1",
+        "  |",
+    ]
+
+
+def test_a_label_that_would_leave_the_screen_stands_before_its_mark() -> None:
+    source = f"s = '{'a' * 30}'; x.detach()"
+    label = "(1) cut: step 0"
+    indent = " " * (source.index("x.detach()") - len(label) - 1)
+    assert f"  | {indent}{label} ^^^^^^^^^^\n" in shown_at(source, "x.detach()", width=60)
+
+
+def test_what_is_said_of_one_stretch_is_said_in_one_line() -> None:
+    assert "  | ^^^^^^^^^^ (1) cut: step 0, (2) step: step 1\n" in shown_at("x.detach()", "x.detach()", "x.detach()")
+
+
+def test_what_a_label_repeats_is_left_out() -> None:
+    text = rendered("full", report([detach()]))
+    assert text.count("torch.autograd.grad") == 1
+
+
+CHAIN = "kept = (\n    model\n    .features(image)\n    .detach()\n)\ngrad(\n    loss,\n    kept,\n)\n"
+
+
+def test_of_a_chain_the_last_call_is_marked_of_a_call_its_name() -> None:
+    chain = Range(Position(2, 5), Position(4, 14))
+    call = Range(Position(6, 1), Position(9, 2))
+    path = (Step("cut", "odd.py", chain, ".detach()"), Step("demand", "odd.py", call, "grad(...)"))
+    finding = msgspec.structs.replace(detach(), file="odd.py", range=chain, path=path, help="")
+    text = load("full").render(report([finding]), View(lambda _: CHAIN.split("\n")))
+    assert text.split("\n")[3:13] == [
+        "2 |     model",
+        "3 |     .features(image)",
+        "4 |     .detach()",
+        "  |     ^^^^^^^^^ (1) cut: .detach()",
+        "5 | )",
+        "6 | grad(",
+        "  | ----- (2) demand: grad(...)",
+        "7 |     loss,",
+        "8 |     kept,",
+        "9 | )",
+    ]
+
+
+def test_families_of_emoji_are_as_wide_as_every_terminal_shows_them() -> None:
+    text = shown_at("'👨\u200d👩\u200d👧'; x.data", "x.data")
+    assert "1 | '👨👩👧'; x.data\n" in text
+    assert f"  | {' ' * len('12')}{' ' * 8}^^^^^^ (1) cut: step 0\n" in text
 
 
 def test_full_says_what_else_is_known() -> None:

@@ -11,6 +11,7 @@ import unicodedata
 _PICTURES = 0x2400  #: U+2400 and on: a visible sign for each of the 32 control characters
 _DELETE, _DELETE_PICTURE = 0x7F, 0x2421
 _JOINERS = "\u200c\u200d"  #: they shape emoji and letters, and hide nothing
+_UNJOINED = dict.fromkeys(map(ord, f"{_JOINERS}\ufe0e\ufe0f"))
 _REPLACEMENT = "\ufffd"
 _TAB = "    "
 
@@ -20,6 +21,12 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(map(_shown, text))
+
+
+def flat(text: str) -> str:
+    """The printable text as every terminal shows it: joiners are left out, whose work some terminals know and some do not."""
+    text = printable(text)
+    return text if text.isascii() else text.translate(_UNJOINED)
 
 
 def width(text: str) -> int:

@@ -5,23 +5,26 @@ Pygments tells the kinds; of a long line only the stretch around its first mark 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import dropwhile, pairwise
 
 import msgspec
 
 from gradlint.finding import Finding, Range, Step
+from gradlint.report._frames import MORE, Lines, Stretch, focus
 from gradlint.report._plain import printable
 from gradlint.report._words import named, repeats
 
 _AROUND = 2  #: unmarked lines that are shown before and behind a marked one
+_WHOLE = 8  #: lines of a range that is marked as a whole
 _LONGEST = 400  #: characters of a line
 _WIDE = 160  #: of a line that is shown from its beginning, wherever its marks are
 _FAR = 90  #: where a mark is out of sight
 _BEFORE = 40  #: characters before the first mark, if that is
 _LARGEST = 300_000  #: characters of a file whose tokens are coloured
 
-Lines = Callable[[str, int | None], Sequence[str]]
+_File = tuple[str, int | None]  #: a file, or a cell of a notebook
+Kinds = dict[int, list[tuple[int, int, str]]]  #: by line: from where to where which kind of token stands
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -57,37 +60,62 @@ class _Mark(msgspec.Struct, frozen=True):
     main: bool
 
 
-def excerpts(finding: Finding, lines: Lines) -> list[Excerpt]:
-    """An excerpt for each file of the path, the file of the finding first."""
-    marks: dict[tuple[str, int | None], list[_Mark]] = {(finding.file, finding.cell): []}
-    if not any(_is_place(finding, step) for step in finding.path):
-        marks[finding.file, finding.cell].append(_Mark(0, finding.range, "", main=True))
-    for number, step in enumerate(finding.path, 1):
-        main = step.role == "cut" or _is_place(finding, step)
-        marks.setdefault((step.file, step.cell), []).append(_Mark(number, step.range, step.label, main))
-    return [
-        Excerpt(named(file, cell), tuple(_rows(own, lines(file, cell)))) for (file, cell), own in marks.items() if own
-    ]
+class Source:
+    """Makes excerpts; the tokens of a file are told once."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
+        self._kinds: dict[_File, Kinds] = {}
+
+    def excerpts(self, finding: Finding) -> list[Excerpt]:
+        """An excerpt for each file of the path, the file of the finding first."""
+        marks: dict[_File, list[_Mark]] = {(finding.file, finding.cell): []}
+        if not any(_is_place(finding, step) for step in finding.path):
+            marks[finding.file, finding.cell].append(_Mark(0, finding.range, "", main=True))
+        for number, step in enumerate(finding.path, 1):
+            main = step.role == "cut" or _is_place(finding, step)
+            marks.setdefault((step.file, step.cell), []).append(_Mark(number, step.range, step.label, main))
+        return [Excerpt(named(*place), tuple(self._rows(place, own))) for place, own in marks.items() if own]
+
+    def _rows(self, file: _File, marks: Sequence[_Mark]) -> Iterator[Row]:
+        lines = self.lines(*file)
+        if file not in self._kinds:
+            self._kinds[file] = _kinds(lines)
+        before = 0
+        for number in _shown(marks, lines):
+            if before and number > before + 1:
+                yield Row(0)
+            own = [m for m in marks if focus(m.range, lines).line == number]
+            on = [(m, s) for m in marks for s in _stretches(m, lines) if s.line == number]
+            pieces = _pieces(_line(lines, number), on, own, self._kinds[file].get(number, ()))
+            told = tuple(m.number for m in own if repeats(m.label, m.range, lines))
+            yield Row(number, tuple(pieces), tuple(m.number for m in own if m.number), told)
+            before = number
 
 
 def _is_place(finding: Finding, step: Step) -> bool:
     return (step.file, step.cell, step.range) == (finding.file, finding.cell, finding.range)
 
 
-def _rows(marks: Sequence[_Mark], lines: Sequence[str]) -> Iterator[Row]:
-    marked = {m.range.start.line for m in marks}
-    shown = marked | {n for line in marked for n in _around(line, lines)}
-    kinds = _kinds(lines)
-    before = 0
-    for number in sorted(shown):
-        if before and number > before + 1:
-            yield Row(0)
-        text = lines[number - 1] if number <= len(lines) else ""
-        own = [m for m in marks if m.range.start.line == number]
-        told = tuple(m.number for m in own if repeats(m.label, m.range, lines))
-        pieces = tuple(_pieces(text, own, kinds.get(number, ())))
-        yield Row(number, pieces, tuple(m.number for m in own if m.number), told)
-        before = number
+def _line(lines: Sequence[str], number: int) -> str:
+    return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+def _stretches(mark: _Mark, lines: Sequence[str]) -> Iterator[Stretch]:
+    """What is marked on which line: all of a short range, of a long one what it is about."""
+    start, end = mark.range.start, mark.range.end
+    if start.line == end.line or end.line - start.line >= _WHOLE:
+        yield focus(mark.range, lines)
+        return
+    for number in range(start.line, end.line + 1):
+        text = _line(lines, number).rstrip()
+        first = start.column - 1 if number == start.line else len(text) - len(text.lstrip())
+        yield Stretch(number, first, end.column - 1 if number == end.line else len(text))
+
+
+def _shown(marks: Sequence[_Mark], lines: Sequence[str]) -> list[int]:
+    marked = {s.line for m in marks for s in _stretches(m, lines)} | {m.range.start.line for m in marks}
+    return sorted(marked | {n for line in marked for n in _around(line, lines)})
 
 
 def _around(line: int, lines: Sequence[str]) -> Iterator[int]:
@@ -97,33 +125,29 @@ def _around(line: int, lines: Sequence[str]) -> Iterator[int]:
         yield from dropwhile(lambda n: not lines[n - 1].strip(), known)
 
 
-def _pieces(text: str, marks: Sequence[_Mark], kinds: Sequence[tuple[int, int, str]]) -> Iterator[Piece]:
-    """The line, cut wherever a token or a mark begins or ends."""
+def _pieces(
+    text: str, on: Sequence[tuple[_Mark, Stretch]], own: Sequence[_Mark], kinds: Sequence[tuple[int, int, str]]
+) -> Iterator[Piece]:
+    """The line, cut wherever a token or a mark begins or ends; `own` are the marks that are explained below it."""
     text = text.rstrip()
-    start, stop = _window(text, marks)
-    spans = [(m, *_columns(m, len(text))) for m in marks]
+    spans = [(m, min(s.first, len(text)), min(s.last, len(text))) for m, s in on]
+    start, stop = _window(text, [first for _, first, _ in spans])
     edges = {start, stop, *(e for _, *ends in spans for e in ends), *(e for a, b, _ in kinds for e in (a, b))}
     if start:
-        yield Piece("…", "c")
+        yield Piece(MORE, "c")
     for a, b in pairwise(sorted(e for e in edges if start <= e <= stop)):
-        on = [m for m, first, last in spans if first <= a and b <= last]
-        begins = tuple(m.number for m, first, _ in spans if max(first, start) == a and m.number)
+        here = [m for m, first, last in spans if first <= a and b <= last]
+        begins = tuple(m.number for m, first, _ in spans if max(first, start) == a and m.number and m in own)
         kind = next((kind for first, last, kind in kinds if first <= a and b <= last), "")
-        main = any(m.main for m in on)
-        yield Piece(printable(text[a:b]), kind, tuple(m.number for m in on), begins, main)
+        main = any(m.main and m in own for m in here)
+        yield Piece(printable(text[a:b]), kind, tuple(m.number for m in here), begins, main)
     if stop < len(text):
-        yield Piece("…", "c")
+        yield Piece(MORE, "c")
 
 
-def _columns(mark: _Mark, length: int) -> tuple[int, int]:
-    """Where a mark begins and ends in its line, which it may leave."""
-    first = min(mark.range.start.column - 1, length)
-    last = length if mark.range.end.line > mark.range.start.line else min(mark.range.end.column - 1, length)
-    return first, max(first, last)
-
-
-def _window(text: str, marks: Sequence[_Mark]) -> tuple[int, int]:
-    first = min((_columns(m, len(text))[0] for m in marks), default=0)
+def _window(text: str, marks: Sequence[int]) -> tuple[int, int]:
+    """From where to where a line is shown whose marks begin at these characters."""
+    first = min(marks, default=0)
     start = first - _BEFORE if len(text) > _WIDE and first > _FAR else 0
     return start, min(len(text), start + _LONGEST)
 
@@ -131,13 +155,13 @@ def _window(text: str, marks: Sequence[_Mark]) -> tuple[int, int]:
 # --- tokens ----------------------------------------------------------------------------------------------------------
 
 
-def _kinds(lines: Sequence[str]) -> dict[int, list[tuple[int, int, str]]]:
+def _kinds(lines: Sequence[str]) -> Kinds:
     """By line, where which kind of token stands: keyword, string, comment, number, name of a function or class."""
     if sum(map(len, lines)) > _LARGEST:
         return {}
     from pygments.lexers.python import PythonLexer
 
-    found: dict[int, list[tuple[int, int, str]]] = {}
+    found: Kinds = {}
     number, column = 1, 0
     for token, text in PythonLexer(stripnl=False, ensurenl=False).get_tokens("\n".join(lines)):
         for i, part in enumerate(text.split("\n")):

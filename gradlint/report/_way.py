@@ -145,7 +145,7 @@ def _is_place(finding: Finding, step: Step) -> bool:
 
 
 def _branches(finding: Finding) -> list[str]:
-    told = [f"also cut off: {place.label}, {at(place.file, place.range)}" for place in finding.also]
+    told = [f"also cut off: {place.label}, {at(place.file, place.range, place.cell)}" for place in finding.also]
     more = len(told) - _MOST_BRANCHES
     return told if more <= 0 else [*told[:_MOST_BRANCHES], f"and {more} more"]
 

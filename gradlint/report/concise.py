@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradlint.finding import FileError, Finding, Position, Range
 from gradlint.report import Report, View
-from gradlint.report._plain import printable
+from gradlint.report._plain import flat
 from gradlint.report._words import at, broken, closing, extras, interrupted
 
 EXTRAS = True
@@ -15,7 +15,7 @@ def render(report: Report, view: View) -> str:
     errors = [_error(error) for error in broken(report)]
     findings = [_line(finding) for finding in report.findings]
     more = (*extras(report, view), *interrupted(report))
-    return "\n".join(map(printable, [*errors, *findings, *more, closing(report, view.sites)])) + "\n"
+    return "\n".join(map(flat, [*errors, *findings, *more, closing(report, view.sites)])) + "\n"
 
 
 def _error(error: FileError) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from gradlint.finding import FileError, Finding, Position, Range, Step
 from gradlint.report import Report, View
 from gradlint.report._frames import Frames, Line, Mark, margin
-from gradlint.report._plain import printable
+from gradlint.report._plain import flat
 from gradlint.report._words import at, broken, closing, extras, interrupted, named, repeats
 
 EXTRAS = True
@@ -60,7 +60,7 @@ def error_lines(error: FileError, view: View) -> Iterator[Line]:
 
 def paint(lines: Iterable[Line], *, color: bool) -> str:
     """Styled lines as text, with or without colour."""
-    plain = ([(printable(text), style) for text, style in line] for line in lines)
+    plain = ([(flat(text), style) for text, style in line] for line in lines)
     if not color:
         return "".join("".join(text for text, _ in line) + "\n" for line in plain)
     from rich.console import Console

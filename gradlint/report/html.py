@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gradlint.finding import Finding
 from gradlint.report import MissingPackageError, Report, View
 from gradlint.report._plain import printable
-from gradlint.report._source import excerpts
+from gradlint.report._source import Source
 from gradlint.report._way import RAIL, ROLE, TEXT, drawn, evidence, shortened
 from gradlint.report._words import at, link, unheard
 
@@ -28,7 +28,8 @@ _BOLD = 8.2  #: width of a character of the title
 
 def render(report: Report, view: View) -> str:
     """The report as a page."""
-    findings = [_shown(finding, view) for finding in report.findings]
+    source = Source(view.source)
+    findings = [_shown(finding, source) for finding in report.findings]
     return _rendered("page.html.j2", report=report, findings=findings, words=_words(view))
 
 
@@ -67,12 +68,12 @@ def _environment() -> Environment:
     return made
 
 
-def _shown(finding: Finding, view: View) -> dict[str, Any]:
+def _shown(finding: Finding, source: Source) -> dict[str, Any]:
     """What the page tells of a finding."""
     return {
         "finding": finding,
         "place": at(finding.file, finding.range, finding.cell),
-        "excerpts": excerpts(finding, view.source),
+        "excerpts": source.excerpts(finding),
         "way": drawn(finding, _WAY),
         "also": [(place.label, at(place.file, place.range, place.cell)) for place in finding.also],
         "evidence": evidence(finding),
