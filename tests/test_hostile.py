@@ -277,3 +277,18 @@ def test_a_file_that_changes_while_it_is_looked_at(tmp_path: Path, monkeypatch: 
     for name in formats():
         assert load(name).render(report([finding]), view)
     assert "gone" in html.svg(report([finding]), view)
+
+
+EVIL_CODE = 'import torch\nx = torch.ones(2, requires_grad=True)\nd = {"\x1b[2J\u202e": x.detach()}\nd["\x1b[2J\u202e"].sum().backward()\n'
+
+
+@pytest.mark.parametrize(
+    "args", [("explain", "evil.py:3"), ("explain", "evil.py:4"), ("explain", "evil.py:1"), ("why", "evil.py")]
+)
+def test_what_is_explained_is_harmless(args: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "evil.py").write_text(EVIL_CODE, encoding="utf-8")
+    command = [sys.executable, "-m", "gradlint", *args]
+    given = b"RuntimeError: element 0 of tensors does not require grad \x1b[2J\n"
+    ran = subprocess.run(command, cwd=tmp_path, input=given, capture_output=True, check=True)
+    assert ran.stdout
+    assert harmless(ran.stdout.decode("utf-8"))

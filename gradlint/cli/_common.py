@@ -93,6 +93,13 @@ def save(file: Path, text: str, option: str) -> None:
         raise click.UsageError(f"{option}: {file}: {error.strerror}") from error
 
 
+def plain(text: str) -> str:
+    """Lines without colours that hold foreign words, as a terminal can show them."""
+    from gradlint.report._plain import flat
+
+    return "\n".join(map(flat, text.split("\n")))
+
+
 def note(text: str) -> None:
     """Print to standard error."""
     from gradlint.report._plain import printable

@@ -49,7 +49,7 @@ def command(place: str, paths: tuple[str, ...], config_file: Path | None, color:
     blocks = _demands(analysis, view, discovery.shown(discovery.absolute(file)), line)
     if not blocks:
         blocks = _values(analysis, discovery.shown(discovery.absolute(file)), line)
-    common.write("\n".join(blocks) or _nothing(analysis, discovery.shown(discovery.absolute(file)), line))
+    common.write("\n".join(blocks) or common.plain(_nothing(analysis, discovery.shown(discovery.absolute(file)), line)))
 
 
 def _nothing(analysis: Analysis, file: str, line: int) -> str:
@@ -83,7 +83,7 @@ def _demands(analysis: Analysis, view: View, file: str, line: int) -> list[str]:
 def _unreached(analysis: Analysis, file: str, line: int) -> list[str]:
     """Demands that stand in the text and on no tape."""
     sites = (s for s in analysis.sites if _covers(s.span, file, line))
-    return [f"{_at(s.span)}: {s.label}\n  {s.verdict}{_because(s.reason)}\n" for s in sites]
+    return [common.plain(f"{_at(s.span)}: {s.label}\n  {s.verdict}{_because(s.reason)}\n") for s in sites]
 
 
 def _demand(tape: Tape, graph: Graph, demand: Demand, verdict: Verdict, view: View) -> str:
@@ -100,7 +100,7 @@ def _demand(tape: Tape, graph: Graph, demand: Demand, verdict: Verdict, view: Vi
     for target in demand.targets:
         lines += _about(tape, graph, target, "asks for the gradient of")
     lines += _modes(graph, demand)
-    text = "\n".join(lines) + "\n"
+    text = common.plain("\n".join(lines) + "\n")
     return text + (f"\n{common.findings_text(verdict.findings, view)}" if verdict.findings else "")
 
 
@@ -163,7 +163,8 @@ def _value(tape: Tape, graph: Graph, number: int) -> str:
         for d in tape.demands
         if number in (*d.roots, *d.targets)
     ]
-    return "\n".join([*_about(tape, graph, number, "tensor"), *made, *asked]).removeprefix("  ") + "\n"
+    told = [*_about(tape, graph, number, "tensor"), *made, *asked]
+    return common.plain("\n".join(told).removeprefix("  ") + "\n")
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

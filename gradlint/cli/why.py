@@ -40,7 +40,7 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], config_file: Path | N
     files = tuple(dict.fromkeys((*paths, *(str(path) for path, _ in frames))))
     if symptom is None and not files:
         raise click.UsageError("neither a message of PyTorch that gradlint knows nor a traceback through your files")
-    common.write(_meaning(symptom))
+    common.write(common.plain(_meaning(symptom)))
     if not files:
         common.write("Name files or folders to look for suspects in: gradlint why PATH... < message\n")
         return
@@ -114,4 +114,4 @@ def _silence(outcome: Outcome, frames: Sequence[Frame]) -> str:
     listed = "".join(
         f"  {s.span.file}:{s.span.line}:{s.span.column}: {s.label}: undecided ({s.reason})\n" for s in here
     )
-    return f"gradlint finds no suspect in these files.\n{listed}"
+    return common.plain(f"gradlint finds no suspect in these files.\n{listed}")

@@ -42,6 +42,7 @@ _BELOW: dict[Contract, tuple[State, str]] = {
     "other": ("dead", "outside of autograd"),
 }
 _LOST: tuple[State, str] = ("dead", "no gradient comes through here")
+_REFUTED = "expected to be lost here, but a gradient came when it ran"
 
 
 class Station(msgspec.Struct, frozen=True):
@@ -78,6 +79,7 @@ def drawn(finding: Finding, wide: int) -> Way:
     """The way of a finding, as wide as this."""
     stations = tuple(_stations(finding, wide))
     below, words = _BELOW.get(finding.contract, _LOST)
+    words = _REFUTED if finding.runtime.status == "refuted" else words
     first = _broken(finding)
     rails = []
     for i, (upper, lower) in enumerate(pairwise(stations)):
