@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from gradlint.static import attributes, builtin, calls, classes, containers, modules, tensors
+from gradlint.static import attributes, builtin, calls, classes, containers, module_methods, modules, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
 from gradlint.static.joins import join_values
@@ -231,7 +231,7 @@ def _has(m: Machine, args: Args, receiver: Val, name: str) -> bool | None:
                 or classes.find(m, receiver.cls, name)[0] is not MISSING
             ):
                 return True
-            if modules.is_module(m, receiver) and name in modules.METHODS:
+            if modules.is_module(m, receiver) and name in module_methods.METHODS:
                 return True
             return (
                 False if not classes.library_base(m, receiver.cls) and not classes.unknown_base(receiver.cls) else None

@@ -327,6 +327,10 @@ def delete_item(m: Machine, receiver: Val, index: Val) -> None:
         if -len(known) <= index < len(known):
             del known[index]
         m.set(receiver, ITEMS, tuple(known))
+    elif isinstance(receiver, ListObj) and isinstance(index, Slice) and index.known() is not None:
+        known = list(content(receiver))
+        del known[index.known()]  # type: ignore[arg-type]
+        m.set(receiver, ITEMS, tuple(known))
     elif isinstance(receiver, ListObj):
         m.set(receiver, OPEN, True)
 

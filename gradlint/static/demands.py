@@ -44,7 +44,8 @@ def backward(m: Machine, roots: Iterable[Val], args: Args, retain: int = 1) -> N
 
 def _retains(args: Args, position: int) -> bool:
     """Whether the graph may be used again: asked for, kept for a second derivative, or not known."""
-    retain, create = args.get(position, "retain_graph"), args.get(position + 1, "create_graph", False)
+    retain = args.get(position, "retain_graph", args.keywords.get("retain_variables"))  # its name before torch 0.2
+    create = args.get(position + 1, "create_graph", False)
     return args.rest or (create is not False if retain is None else retain is not False)
 
 

@@ -27,6 +27,8 @@ from gradlint.tape import Flow, Kind, Span
 
 #: the parameter of a module whose parameters are not known one by one
 OWN = "$own"
+#: the name of a child that stands for any
+ANY = "*"
 #: layers that pass their input through and own nothing
 _BARE = (
     "torch.nn.Sequential",
@@ -212,7 +214,7 @@ def opaque_child(m: Machine, value: Instance, name: str) -> Instance:
         return found
     child = Instance(value.cls, value.span)
     child.opaque = True
-    child.cells["$name"] = name
+    child.cells["$name"], child.cells["$parent"] = name, value
     child.cells["training"] = value.cells.get("training", Scalar())
     own = value.cells.get(OWN)
     if isinstance(own, Tensor):
@@ -229,6 +231,15 @@ def opaque_child(m: Machine, value: Instance, name: str) -> Instance:
         )
     m.set(value, name, child)
     return child
+
+
+def stood_for(m: Machine, value: Instance) -> list[Instance]:
+    """The named layers that a layer of a library model may be, which stands for any: `for layer in model`."""
+    parent = value.cells.get("$parent")
+    if value.cells.get("$name") != ANY or not isinstance(parent, Instance):
+        return []
+    others = [child for _, child in modules.children(m, parent) if child is not value]
+    return [inner for child in others for _, inner in modules.named_modules(m, child)]
 
 
 def _run_opaque(m: Machine, value: Instance, args: Args) -> Val:

@@ -6,12 +6,11 @@ modules in its cells; a library model (torchvision, timm) is opaque: children ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from gradlint.static import builtin_functions, calls, classes, containers, gradients, hooks, layers, methods
+from gradlint.static import builtin_functions, calls, classes, containers, hooks, layers, methods, module_methods
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
-from gradlint.static.recording import Input
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     NODE,
@@ -30,7 +29,7 @@ from gradlint.static.values import (
     dict_items,
     options,
 )  # fmt: skip
-from gradlint.tape import Flow, Kind, Span
+from gradlint.tape import Span
 
 MODULE = "torch.nn.Module"
 #: library classes that are modules although they are not in torch.nn
@@ -188,7 +187,7 @@ def read(m: Machine, frame: object, value: Instance, name: str, span: Span) -> V
             made.cells["k", key] = child
         made.cells["$live"] = value
         return made
-    if name in METHODS or (name == "forward" and isinstance(library_name(m, value), str)):
+    if name in module_methods.METHODS or (name == "forward" and isinstance(library_name(m, value), str)):
         return Native(value, name)
     if value.opaque:
         return layers.opaque_child(m, value, name)
@@ -249,9 +248,9 @@ def iterate(m: Machine, value: Instance, span: Span) -> Val:
     if not is_module(m, value):
         return NotImplemented
     base = library_name(m, value)
+    if value.opaque:
+        return [layers.opaque_child(m, value, layers.ANY)], False
     if base in ("torch.nn.Sequential", "torch.nn.ModuleList"):
-        if value.opaque:
-            return [layers.opaque_child(m, value, "*")], False
         return [c for _, c in children(m, value)], True
     if base == "torch.nn.ParameterList":
         return [p for _, p in named_parameters(m, value)], True
@@ -282,9 +281,10 @@ def _call_with_hooks(m: Machine, value: Instance, args: Args) -> Val:
     args = hooks.before_forward(m, value, args)
     inner = hooks.guarded_input(m, bound, args)
     output = hooks.fire_loose(m, value, inner, forward(m, value, inner))
-    output = hooks.after_forward(m, value, args, output)
-    hooks.bind(m, value, bound, args, output)
-    hooks.called(m, value, args.span, time, output)
+    for layer in (*layers.stood_for(m, value), value):
+        output = hooks.after_forward(m, layer, args, output)
+        hooks.bind(m, layer, bound if layer is value else hooks.of(layer, hooks.BACKWARD), args, output)
+        hooks.called(m, layer, args.span, time, output)
     return hooks.guarded_output(m, bound, output)
 
 
@@ -312,7 +312,7 @@ def method(m: Machine, value: Instance, name: str, args: Args) -> Val:
     """A method of `nn.Module` or of another library class."""
     short = name.rsplit(".", 1)[-1]
     if is_module(m, value):
-        run = METHODS.get(short)
+        run = module_methods.METHODS.get(short)
         if run is not None:
             return run(m, value, args)
         if short == "forward":
@@ -328,171 +328,3 @@ def method(m: Machine, value: Instance, name: str, args: Args) -> Val:
         if value.opaque:
             return layers.opaque_method(m, value, short, args)
     return layers.library_method(m, value, name, args)
-
-
-def _parameters(m: Machine, value: Instance, args: Args) -> Val:
-    found = [p for _, p in named_parameters(m, value)]
-    return ListObj(found, "list", _partly_known(m, value))
-
-
-def _named_parameters(m: Machine, value: Instance, args: Args) -> Val:
-    return ListObj([(n, p) for n, p in named_parameters(m, value)], "list", _partly_known(m, value))
-
-
-def _partly_known(m: Machine, value: Instance) -> bool:
-    """Some module below is not known: there may be more parameters."""
-    return any(
-        isinstance(held, Unknown)
-        for _, module in named_modules(m, value)
-        for held in module.cells.values()
-        if held is not MISSING
-    )
-
-
-def _children(m: Machine, value: Instance, args: Args) -> Val:
-    return ListObj(
-        [c for _, c in children(m, value)] or ([layers.opaque_child(m, value, "*")] if value.opaque else []),
-        "list",
-        value.opaque,
-    )
-
-
-def _named_children(m: Machine, value: Instance, args: Args) -> Val:
-    known = list(children(m, value)) or ([("*", layers.opaque_child(m, value, "*"))] if value.opaque else [])
-    return ListObj([(n if n != "*" else Scalar(), c) for n, c in known], "list", value.opaque)
-
-
-def _modules(m: Machine, value: Instance, args: Args) -> Val:
-    if value.opaque:
-        layers.opaque_child(m, value, "*")
-    return ListObj([c for _, c in named_modules(m, value)], "list", value.opaque)
-
-
-def _named_modules(m: Machine, value: Instance, args: Args) -> Val:
-    if value.opaque:
-        layers.opaque_child(m, value, "*")
-    return ListObj([(n if "*" not in n else Scalar(), c) for n, c in named_modules(m, value)], "list", value.opaque)
-
-
-def _train(m: Machine, value: Instance, args: Args) -> Val:
-    flag = args.get(0, "mode", True)
-    for _, module in named_modules(m, value):
-        m.set(module, "training", flag)
-    return value
-
-
-def _eval(m: Machine, value: Instance, args: Args) -> Val:
-    for _, module in named_modules(m, value):
-        m.set(module, "training", False)
-    return value
-
-
-def _same(m: Machine, value: Instance, args: Args) -> Val:
-    return value
-
-
-def _zero_grad(m: Machine, value: Instance, args: Args) -> Val:
-    owned = [p for _, p in named_parameters(m, value)]
-    gradients.clear_all(m, owned, args.span, args.get(0, "set_to_none", True))
-    return None
-
-
-def _requires_grad_(m: Machine, value: Instance, args: Args) -> Val:
-    from gradlint.static.functions import set_requires_grad
-
-    for _, parameter in named_parameters(m, value):
-        set_requires_grad(m, parameter, args.get(0, "requires_grad", True), args.span)
-    return value
-
-
-def _register_buffer(m: Machine, value: Instance, args: Args) -> Val:
-    if isinstance(args.get(0, "name"), str):
-        m.set(value, args.get(0, "name"), args.get(1, "tensor"))
-    return None
-
-
-def _apply(m: Machine, value: Instance, args: Args) -> Val:
-    for _, module in reversed(list(named_modules(m, value))):
-        calls.call(m, args.get(0), Args(args.span, args.frame, [module]))
-    return value
-
-
-def _state_dict(m: Machine, value: Instance, args: Args) -> Val:
-    made = DictObj()
-    for name, parameter in named_parameters(m, value):
-        cut = Input(parameter.cells[NODE], Flow.CUTS, "library")
-        made.cells["k", name] = Tensor(m.tape.result(Kind.TENSOR, args.span, name, ".state_dict()", [cut]))
-    made.cells["$open"] = True
-    return made
-
-
-def _load_state_dict(m: Machine, value: Instance, args: Args) -> Val:
-    """Copies values into the parameters: what is live in the given dict does not come with its graph."""
-    given = args.get(0, "state_dict")
-    if isinstance(given, DictObj):
-        parameters = dict(named_parameters(m, value))
-        for key, held in dict_items(given):
-            node = m.node_of(held) if isinstance(held, Tensor) else None
-            if key in parameters and node is not None and m.tape.requires[node] != "no":
-                _overwrite(m, parameters[key], node, args.span)
-    return Unknown("load_state_dict(...)")
-
-
-def _overwrite(m: Machine, parameter: Tensor, source: int, span: Span) -> None:
-    known = m.tape.values[parameter.cells[NODE]]
-    made = m.tape.leaf(Kind.TENSOR, known.span, known.label, known.requires_grad, parameter=True)
-    m.tape.edge(source, made, span, "load_state_dict()", Flow.CUTS, "rebuild")
-    m.set(parameter, NODE, made)
-
-
-def _get_submodule(m: Machine, value: Instance, args: Args) -> Val:
-    path = args.get(0, "target")
-    if not isinstance(path, str):
-        return Unknown("submodule", value)
-    found: Val = value
-    for part in path.split("."):
-        if not isinstance(found, Instance):
-            return Unknown("submodule", value)
-        inner = found.cells.get(part, MISSING)
-        found = (
-            inner
-            if inner is not MISSING
-            else (layers.opaque_child(m, found, part) if found.opaque else Unknown("submodule", value))
-        )
-    return found
-
-
-def _append(m: Machine, value: Instance, args: Args) -> Val:
-    m.set(value, str(len(list(children(m, value)))), args.get(0))
-    return value
-
-
-def _extend(m: Machine, value: Instance, args: Args) -> Val:
-    from gradlint.static.containers import sequence
-
-    for item in sequence(m, args.frame, args.get(0), args.span)[0]:
-        _append(m, value, Args(args.span, args.frame, [item]))
-    return value
-
-
-def _keys(m: Machine, value: Instance, args: Args) -> Val:
-    return ListObj([n for n, _ in children(m, value)], "list", value.opaque)
-
-
-def _double_underscore_len(m: Machine, value: Instance, args: Args) -> Val:
-    return Scalar() if value.opaque else len(list(children(m, value)))
-
-
-METHODS: dict[str, Callable[[Machine, Instance, Args], Val]] = {
-    "parameters": _parameters, "named_parameters": _named_parameters, "children": _children, "named_children": _named_children,
-    "modules": _modules, "named_modules": _named_modules, "train": _train, "eval": _eval, "to": _same, "cuda": _same,
-    "cpu": _same, "float": _same, "double": _same, "half": _same, "zero_grad": _zero_grad, "requires_grad_": _requires_grad_,
-    "register_forward_hook": hooks.on_module(hooks.FORWARD, "forward"),
-    "register_forward_pre_hook": hooks.on_module(hooks.PRE, "pre"),
-    "register_full_backward_hook": hooks.on_module(hooks.BACKWARD, "backward"),
-    "register_backward_hook": hooks.on_module(hooks.BACKWARD, "legacy"),
-    "register_buffer": _register_buffer, "register_parameter": _register_buffer, "add_module": _register_buffer,
-    "register_module": _register_buffer, "apply": _apply, "state_dict": _state_dict, "load_state_dict": _load_state_dict,
-    "get_submodule": _get_submodule, "append": _append, "extend": _extend, "keys": _keys, "items": _named_children,
-    "values": _children, "__len__": _double_underscore_len, "share_memory": _same, "type": _same,
-}  # fmt: skip
