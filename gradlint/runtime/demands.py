@@ -1,0 +1,243 @@
+"""The places that ask for a gradient, and what came of it: raised, no gradient, zeros, or a gradient.
+
+Every backward of a program goes through torch's one entrance to its engine; that is watched, with `.grad`, hooks and `retain_grad`.
+Of many executions of one place with one outcome only the first few are kept, so that a long training costs no memory.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from gradlint.runtime.nodes import GRADIENT, GRAPHLESS, INEXACT, Nodes
+from gradlint.runtime.places import DIRECT, Places
+from gradlint.runtime.reach import leaves
+from gradlint.runtime.run import Outcome
+
+_KEPT = 2  #: executions of one place with one outcome that are kept
+_LOOKED_AT = 6  #: executions of one place whose gradients are looked at
+MARK = "__gradlint_demand__"  #: on an exception: the demand that raised it
+
+
+class Seen:
+    """One execution of a demand, as it is written down."""
+
+    __slots__ = ("after", "create_graph", "fired", "gradients", "kind", "moment", "raised", "retained", "roots", "site", "targets")
+
+    def __init__(self, kind: str, site: int, moment: int, roots: Sequence[int], targets: Sequence[int]) -> None:
+        self.kind = kind
+        self.site = site
+        self.moment = moment
+        self.roots = tuple(roots)
+        self.targets = tuple(targets)
+        self.create_graph = False
+        self.retained = True
+        self.raised = ""
+        self.gradients: tuple[Outcome, ...] = ()
+        self.fired = 0  #: how often a hook ran
+        self.after = 0  #: of a hook: how many backwards had run when it was registered
+
+
+class Demands:
+    """All demands of a run."""
+
+    def __init__(self, places: Places, nodes: Nodes) -> None:
+        self.places = places
+        self.nodes = nodes
+        self.kept: list[Seen] = []
+        self.counts: Counter[tuple[object, ...]] = Counter()
+        self.backwards = 0
+        self.steps: dict[int, Stepped] = {}
+        self._sites: Counter[tuple[str, int]] = Counter()
+        self._made: dict[int, int] = {}
+        self._inside = 0
+
+    # --- the engine --------------------------------------------------------------------------------------------------
+
+    def run(self, engine: Callable[..., Any], roots: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the engine for the user and look at what comes of it."""
+        if self._inside:
+            return engine(roots, *args, **kwargs)
+        seen, leaf, asked = self._begin(roots, args, kwargs)
+        self._inside += 1
+        try:
+            result = engine(roots, *args, **kwargs)
+        except BaseException as error:
+            self._raised(seen, error)
+            raise
+        finally:
+            self._inside -= 1
+        if seen.kind == "backward":
+            self.backwards += 1
+            seen.gradients = _outcomes([t.grad for t in asked]) if asked else _overall(leaf)
+        else:
+            self._gradients(seen, asked, result)
+        self._keep(seen)
+        return result
+
+    def _begin(self, roots: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Seen, list[Tensor], list[Tensor]]:  # fmt: skip
+        given = dict(zip(("grad_tensors", "keep_graph", "create_graph", "inputs"), args, strict=False))
+        inputs = [t for t in (given.get("inputs") or ()) if isinstance(t, Tensor)]
+        outputs = [t for t in roots if isinstance(t, Tensor)]
+        kind = "backward" if kwargs.get("accumulate_grad") else "autograd.grad"
+        site = self.places.here(sys._getframe(3))
+        nodes = self.nodes
+        found = [nodes.of(t) for t in outputs]
+        seen = Seen(kind, site, nodes.moment, found, [nodes.of(t) for t in inputs])
+        seen.create_graph = bool(given.get("create_graph"))
+        nodes.recent.extend(found)
+        self._sites[kind, site] += 1
+        look = kind == "backward" and not inputs and self._sites[kind, site] <= _LOOKED_AT
+        return seen, leaves(outputs) if look else [], inputs
+
+    def _gradients(self, seen: Seen, asked: Sequence[Tensor], result: Sequence[Any]) -> None:
+        """What `autograd.grad` gave: outcomes, and nodes for the gradients."""
+        look = self._sites[seen.kind, seen.site] <= _LOOKED_AT
+        seen.gradients = _outcomes(result) if look else tuple("none" if g is None else "nonzero" for g in result)
+        for index, (gradient, _) in enumerate(zip(result, asked, strict=False)):
+            if isinstance(gradient, Tensor):
+                self._gradient(seen, gradient, index)
+
+    def _gradient(self, seen: Seen, gradient: Tensor, index: int) -> None:
+        flags = GRADIENT | INEXACT | (gradient.requires_grad or GRAPHLESS)
+        parents = [*seen.roots, *(seen.targets if seen.create_graph else ())]
+        self.nodes.put(gradient, self.nodes.add(parents, seen.site, None, flags, 0, index))
+
+    def _raised(self, seen: Seen, error: BaseException) -> None:
+        seen.raised = f"{type(error).__name__}: {error}"
+        self._keep(seen)
+        if seen in self.kept:
+            error.__dict__[MARK] = self.kept.index(seen)
+
+    def _keep(self, seen: Seen) -> None:
+        """Keep the first executions of each outcome."""
+        key = (seen.kind, seen.site, seen.raised[:40], seen.gradients)
+        self.counts[key] += 1
+        if self.counts[key] <= _KEPT:
+            self.kept.append(seen)
+            self.nodes.kept.update(seen.roots, seen.targets)
+
+    # --- .grad, hooks, exports ---------------------------------------------------------------------------------------
+
+    def grad_read(self, tensor: Tensor, gradient: Any, frame: Any) -> None:
+        """`tensor.grad` was read by the user's own code."""
+        site = self.places.here(frame)
+        if self._inside or self.places.through(site) != DIRECT:
+            return
+        node = self.nodes.of(tensor)
+        seen = Seen("grad-read", site, self.nodes.moment, tuple(self.nodes.recent), (node,))
+        seen.retained = bool(tensor.is_leaf or tensor.retains_grad)
+        self._sites[seen.kind, site] += 1
+        look = self._sites[seen.kind, site] <= _LOOKED_AT
+        seen.gradients = _outcomes([gradient]) if look else ("none" if gradient is None else "nonzero",)
+        self._keep(seen)
+        if isinstance(gradient, Tensor) and self.nodes.find(gradient) is None:
+            self._gradient(seen, gradient, 0)
+
+    def register_hook(self, function: Callable[..., Any], args: Any, kwargs: Any, frame: Any) -> Any:
+        """`tensor.register_hook(f)`: count how often it fires."""
+        seen = self._on(args[0], "register-hook", frame)
+        hook = args[1] if len(args) > 1 else kwargs["hook"]
+        try:
+            result = function(args[0], counted(hook, seen))
+        except RuntimeError as error:
+            self._raised(seen, error)
+            raise
+        self._keep_hook(seen)
+        return result
+
+    def module_hook(self, kind: str, hook: Callable[..., Any], frame: Any) -> Callable[..., Any]:
+        """A backward hook on a module: the hook to register instead, which counts."""
+        seen = Seen(kind, self.places.here(frame), self.nodes.moment, (), ())
+        self._keep_hook(seen)
+        return counted(hook, seen)
+
+    def _keep_hook(self, seen: Seen) -> None:
+        self._sites[seen.kind, seen.site] += 1
+        if self._sites[seen.kind, seen.site] <= _KEPT:
+            seen.after = self.backwards
+            self.kept.append(seen)
+            self.nodes.kept.update(seen.targets)
+
+    def retain_grad(self, function: Callable[..., Any], args: Any, kwargs: Any, frame: Any) -> Any:
+        """`tensor.retain_grad()`."""
+        seen = self._on(args[0], "retain-grad", frame)
+        try:
+            result = function(*args, **kwargs)
+        except RuntimeError as error:
+            self._raised(seen, error)
+            raise
+        seen.gradients = ()
+        self._keep(seen)
+        return result
+
+    def refused(self, tensor: Tensor, error: BaseException, frame: Any) -> None:
+        """NumPy was refused a tensor that requires grad."""
+        self._raised(self._on(tensor, "export", frame), error)
+
+    def _on(self, tensor: Tensor, kind: str, frame: Any) -> Seen:
+        return Seen(kind, self.places.here(frame), self.nodes.moment, (), (self.nodes.of(tensor),))
+
+    # --- optimizers --------------------------------------------------------------------------------------------------
+
+    def optimizer(self, optimizer: Any, frame: Any) -> None:
+        """An optimizer was made."""
+        self._made[id(optimizer)] = self.places.here(frame)
+
+    def step(self, optimizer: Any) -> None:
+        """An optimizer is about to step: note which of its parameters have ever had a gradient."""
+        if id(optimizer) not in self.steps:
+            self.steps[id(optimizer)] = Stepped(type(optimizer).__name__, self._made.get(id(optimizer), -1))
+        stepped = self.steps[id(optimizer)]
+        stepped.count += 1
+        if stepped.count > 3 and stepped.count & (stepped.count - 1):
+            return
+        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            node = self.nodes.of(parameter)
+            stepped.reached[node] = stepped.reached.get(node, False) or parameter.grad is not None
+        if stepped.count <= 3:
+            self.nodes.kept.update(stepped.reached)
+
+
+class Stepped:
+    """The parameters that an optimizer stepped."""
+
+    def __init__(self, name: str, site: int) -> None:
+        self.name = name
+        self.site = site
+        self.count = 0
+        self.reached: dict[int, bool] = {}
+
+
+def counted(hook: Callable[..., Any], seen: Seen) -> Callable[..., Any]:
+    """The same hook, which also counts."""
+
+    @functools.wraps(hook, updated=())
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        seen.fired += 1
+        return hook(*args, **kwargs)
+
+    return counting
+
+
+def _outcomes(gradients: Sequence[Any]) -> tuple[Outcome, ...]:
+    return tuple("none" if g is None else "nonzero" if _any(g) else "zero" for g in gradients)
+
+
+def _overall(reached: Sequence[Tensor]) -> tuple[Outcome, ...]:
+    """What arrived at the leaves of a graph: one word for all of them; empty if nobody looked."""
+    if not reached:
+        return ()
+    arrived = [t.grad for t in reached if t.grad is not None]
+    return ("none",) if not arrived else ("nonzero" if any(_any(g) for g in arrived) else "zero",)
+
+
+def _any(gradient: Any) -> bool:
+    if gradient.is_sparse:
+        gradient = gradient.coalesce().values()
+    return bool(gradient.any()) if gradient.device.type != "meta" else True

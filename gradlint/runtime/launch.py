@@ -1,0 +1,161 @@
+"""Running a script under the tracer in a process of its own, as `python script.py` would run it.
+
+The parent sends a `Request`, the child a `Run`, both as files; the script keeps its standard streams. The child is
+`python -m gradlint.traced REQUEST`, because explaining an error takes the engine, which this part does not know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gradlint.catalog import Catalog
+from gradlint.runtime.run import Run
+from gradlint.tape import Span, Tape
+
+_PATIENCE = 10  #: seconds that a script has to end after the timeout's interrupt
+#: so that no window, no upload and no compiled graph gets in the way
+ENVIRONMENT = {"MPLBACKEND": "Agg", "WANDB_MODE": "disabled", "HF_HUB_OFFLINE": "1", "TORCHDYNAMO_DISABLE": "1"}
+Explain = Callable[[Run, BaseException], None]
+
+
+class LaunchError(Exception):
+    """The script could not be traced; the message says why and what to do."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What to run, and what to look at."""
+
+    script: str
+    args: tuple[str, ...] = ()
+    stop_after: int = 0
+    models: tuple[str, ...] = ()  #: the user's own model files
+    excursions: dict[str, list[int]] = {}  #: by file: lines of functions whose arrays and numbers are followed
+    watched: tuple[Span, ...] = ()  #: places of which it is asked whether they ran
+    returned: tuple[Span, ...] = ()  #: expressions of which it is asked whether they require grad
+
+
+def spawn(request: Request, *, timeout: float | None = None, quiet: bool = False) -> Run:
+    """Run a script in a process of its own; with `quiet` what it prints goes to standard error.
+
+    Raises `LaunchError` where no run came back.
+    """
+    if not Path(request.script).is_file():
+        raise LaunchError(f"no such script: {request.script}")
+    with tempfile.TemporaryDirectory(prefix="gradlint-") as folder:
+        given, answer = Path(folder, "request.json"), Path(folder, "run.msgpack")
+        given.write_bytes(msgspec.json.encode(request))
+        command = [sys.executable, "-m", "gradlint.traced", str(given), str(answer)]
+        with subprocess.Popen(command, env=_environment(), stdout=sys.stderr.fileno() if quiet else None) as child:
+            in_time = _waited(child, timeout)
+        return _read(answer, child.returncode, in_time=in_time, timeout=timeout)
+
+
+def _environment() -> dict[str, str]:
+    """The script's environment; gradlint stays importable from where it is imported here."""
+    package = str(Path(__file__).resolve().parents[2])
+    known = os.environ.get("PYTHONPATH", "")
+    path = known if package in sys.path and package in known.split(os.pathsep) else os.pathsep.join(p for p in (known, package) if p)
+    return {**ENVIRONMENT, **os.environ, "TORCHDYNAMO_DISABLE": "1", "PYTHONPATH": path, "GRADLINT_PYTHONPATH": known}
+
+
+def _waited(child: subprocess.Popen[bytes], timeout: float | None) -> bool:
+    """Wait for the child; at the timeout interrupt it, so that it can still tell what it saw. Ctrl-C reaches the child too."""
+    try:
+        child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_PATIENCE)
+        child.kill()
+        return False
+    except KeyboardInterrupt:
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            child.wait(_PATIENCE)
+        child.kill()
+    return True
+
+
+def _read(answer: Path, status: int, *, in_time: bool, timeout: float | None) -> Run:
+    if not answer.is_file():
+        if not in_time:
+            raise LaunchError(f"the script did not end within {timeout:g} seconds, nor when it was interrupted")
+        raise LaunchError(f"the script's process ended with status {status} before the trace was written (killed, or os._exit)")
+    run = msgspec.msgpack.decode(answer.read_bytes(), type=Run | Failed)
+    if isinstance(run, Failed):
+        raise LaunchError(run.message)
+    return run if in_time else msgspec.structs.replace(run, ended_by="timeout")
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The child could not begin."""
+
+    message: str
+
+
+def answer(path: Path, result: Run | Failed) -> None:
+    """What the child sends back."""
+    path.write_bytes(msgspec.msgpack.encode(result))
+
+
+def execute(request: Request, catalog: Catalog, explain: Explain) -> tuple[Run, BaseException | None]:
+    """Run the script in this process, recorded; the exception that ended it comes back, explained."""
+    try:
+        from gradlint.runtime import writing
+        from gradlint.runtime.record import Recording
+    except ImportError as error:
+        raise LaunchError(f"tracing needs torch ({error}): install it, or torch-gradlint[trace]") from error
+
+    recording = Recording(catalog, stop_after=request.stop_after)
+    error: BaseException | None = None
+    with _as_script(request):
+        try:
+            with recording:
+                runpy.run_path(request.script, run_name="__main__")
+        except BaseException as raised:
+            error = raised
+    run = _ended(writing.run(recording), error)
+    if error is not None and not isinstance(error, (SystemExit, KeyboardInterrupt)):
+        explain(run, error)
+    return run, error
+
+
+def _ended(run: Run, error: BaseException | None) -> Run:
+    """The run with what ended it."""
+    match error:
+        case None:
+            return run
+        case SystemExit():
+            code = error.code
+            status = code if isinstance(code, int) else 0 if code is None else 1
+            return msgspec.structs.replace(run, ended_by="exit", status=status, raised="")
+        case KeyboardInterrupt():
+            return msgspec.structs.replace(run, ended_by="interrupt")
+    return msgspec.structs.replace(run, ended_by="exception", status=1)
+
+
+@contextlib.contextmanager
+def _as_script(request: Request) -> Iterator[None]:
+    """`sys.argv` and `sys.path` as the script expects them."""
+    before: tuple[Any, Any] = sys.argv, sys.path[:]
+    sys.argv = [request.script, *request.args]
+    sys.path[0] = str(Path(request.script).resolve().parent)
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[:] = before
+
+
+def empty() -> Run:
+    """A run in which nothing was seen."""
+    return Run(Tape())

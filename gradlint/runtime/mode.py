@@ -1,0 +1,294 @@
+"""What the tracer does with every function of torch that the program calls: call it, then write down what became of its inputs.
+
+The facts come from the tensors: whether the output requires grad, in which grad mode it was made, whether it is a new object. The
+result, its type and every error are passed on untouched. No tensor operation that could show in the results happens here.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode, _get_current_function_mode
+
+from gradlint.runtime.knowledge import Knowledge, Known
+from gradlint.runtime.nodes import (
+    ARRAY, DISABLED, FROZEN, GRAD, INEXACT, LEAF, NUMBER, REMADE, ZERO, Nodes, grad_enabled, inexact, watch_function,
+)  # fmt: skip
+from gradlint.runtime.places import Places
+
+if TYPE_CHECKING:
+    from gradlint.runtime.demands import Demands
+
+_KINDS = {"array": ARRAY, "number": NUMBER}
+_SMALL = 256  #: Python shares small integers: they cannot be followed
+
+
+class Switch:
+    """A moment at which gradients were switched off: its site, whose code did it, and the function it decorates."""
+
+    __slots__ = ("code", "label", "site")
+
+    def __init__(self, site: int, label: str, code: Any = None) -> None:
+        self.site = site
+        self.label = label
+        self.code = code
+
+
+class Tape(TorchFunctionMode):
+    """The mode of one recording; one object serves all threads."""
+
+    def __init__(self, places: Places, knowledge: Knowledge, nodes: Nodes, demands: Demands) -> None:
+        super().__init__()
+        self.places = places
+        self.knowledge = knowledge
+        self.nodes = nodes
+        self.demands = demands
+        self.off = False  #: everything is passed through
+        self.suspended = False  #: off for the time of an optimizer's step
+        self.left = False  #: torch no longer knows the mode
+        self.stop_after = 0  #: the recording ends with the symptoms of that many backwards; 0: never
+        self.switches: list[Switch] = [Switch(-1, "")]
+        self.exports: list[int] | None = None  #: what left torch during a call that an excursion watches
+        self._switched = threading.local()
+        self._numbers: dict[tuple[int, str], int] = {}
+
+    def __torch_function__(self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if self.off:
+            return func(*args, **given)
+        known = self.knowledge.of(func)
+        match known.action:
+            case "operation":
+                result = func(*args, **given)
+                self.operation(known, args, given, result, sys._getframe(1))
+                return result
+            case "skip":
+                return func(*args, **given)
+            case "create":
+                result = func(*args, **given)
+                self.created(known, result, sys._getframe(1))
+                return result
+            case "leave":
+                return self._leave(known, func, args, given, sys._getframe(1))
+            case "grad-mode":
+                result = func(*args, **given)
+                self.switched(sys._getframe(1), enabled=bool(args[0]), label="torch.set_grad_enabled(False)")
+                return result
+            case "grad":
+                result = func(*args, **given)
+                self.demands.grad_read(args[0].__self__ if not args else args[0], result, sys._getframe(1))
+                return result
+            case "requires-grad":
+                return self._requires_grad(known, func, args, given, sys._getframe(1))
+            case "register-hook":
+                return self.demands.register_hook(func, args, given, sys._getframe(1))
+            case "retain-grad":
+                return self.demands.retain_grad(func, args, given, sys._getframe(1))
+        result = func(*args, **given)
+        self._set_data(known, args, sys._getframe(1))
+        return result
+
+    @contextmanager
+    def pushed(self) -> Iterator[None]:
+        """Be in force although torch has taken the mode away: in hooks that the engine calls, in new threads."""
+        with self:
+            yield
+
+    # --- operations --------------------------------------------------------------------------------------------------
+
+    def operation(self, known: Known, args: Sequence[Any], kwargs: dict[str, Any], result: Any, frame: Any) -> None:
+        """Write down what an operation made of its arguments."""
+        nodes = self.nodes
+        parents = nodes.parents(args)
+        if kwargs:
+            more = nodes.parents(kwargs.values())
+            parents = parents + more if more else parents
+        if known.name == "torch.Tensor.__setitem__":
+            result = args[0]
+        if not parents:
+            if isinstance(result, Tensor) and not any(isinstance(a, Tensor) for a in args):
+                self.created(known, result, frame)
+            return
+        site = self.places.here(frame)
+        if isinstance(result, Tensor):
+            self._result(known, parents, site, result, 0, args, kwargs)
+        elif isinstance(result, (tuple, list)):
+            for index, part in enumerate(result):
+                if isinstance(part, Tensor):
+                    self._result(known, parents, site, part, index, args, kwargs)
+
+    def _result(self, known: Known, parents: Sequence[int], site: int, out: Tensor, index: int, args: Sequence[Any],
+                kwargs: dict[str, Any]) -> None:  # fmt: skip
+        nodes = self.nodes
+        same = any(out is a for a in args) or any(out is a for a in kwargs.values())
+        requires = out.requires_grad
+        if same and (out.is_leaf and requires or not _written(known, args, kwargs)):
+            return  # a parameter written under no_grad stays a leaf; `x.contiguous()` may be x itself
+        flags = 0
+        switch = 0
+        if requires:
+            flags = GRAD | INEXACT
+            if known.row.flow == "zeroes" or (known.divides and kwargs.get("rounding_mode")):
+                flags |= ZERO
+            if out.is_leaf and not same:  # a view made while gradients are off
+                flags |= LEAF | REMADE
+        elif inexact(out):
+            flags = INEXACT
+        if not grad_enabled():
+            flags |= DISABLED
+            switch = self._in_force(site)
+        node = nodes.add(parents, site, known, flags, switch, index)
+        nodes.put(out, node)
+        if not requires and any(nodes.nodes[p].flags & GRAD for p in parents):
+            nodes.flip(node, args)
+        if same and out._is_view() and out._base is not None:
+            self._written_base(out._base, node, known, site)
+
+    def _written_base(self, base: Tensor, node: int, known: Known, site: int) -> None:
+        """A write through a view changes the base too."""
+        before = self.nodes.find(base)
+        flags = (GRAD if base.requires_grad else 0) | INEXACT
+        self.nodes.put(base, self.nodes.add(([] if before is None else [before]) + [node], site, known, flags))
+
+    def created(self, known: Known, result: Any, frame: Any) -> None:
+        """A fresh tensor: a leaf, known by where it was made."""
+        if isinstance(result, Tensor) and self.nodes.find(result) is None:
+            self.nodes.leaf(result, self.places.here(frame), known=known)
+
+    def _leave(self, known: Known, func: Callable[..., Any], args: Any, kwargs: Any, frame: Any) -> Any:
+        """Data leaves torch; a tensor that requires grad may refuse."""
+        try:
+            result = func(*args, **kwargs)
+        except RuntimeError as error:
+            if "requires grad" in str(error) and isinstance(args[0], Tensor):
+                self.demands.refused(args[0], error, frame)
+            raise
+        parents = self.nodes.parents(args)
+        if parents and known.returns and not _shared(result):
+            node = self.nodes.add(parents, self.places.here(frame), known, _KINDS[known.returns])
+            self.nodes.put(result, node)
+            self.nodes.flip(node, args)
+            if self.exports is not None:
+                self.exports.append(node)
+        return result
+
+    def imported(self, known: Known, sources: Sequence[Any], result: Any, frame: Any) -> None:
+        """A tensor was made of an array or a buffer."""
+        parents = self.nodes.parents(sources)
+        if parents and isinstance(result, Tensor):
+            flags = INEXACT * inexact(result)
+            self.nodes.put(result, self.nodes.add(parents, self.places.here(frame), known, flags))
+        else:
+            self.created(known, result, frame)
+
+    def applied(self, function: Any, args: Sequence[Any], result: Any, frame: Any) -> None:
+        """An `autograd.Function` of the user's was applied."""
+        known = self.knowledge.named(f"{function.__name__}.apply")
+        parents = self.nodes.parents(args)
+        if parents:
+            site = self.places.here(frame)
+            for index, out in enumerate(result if isinstance(result, tuple) else (result,)):
+                if isinstance(out, Tensor):
+                    self._result(known, parents, site, out, index, (), {})
+                    watch_function(self.nodes, out)
+
+    def remade(self, name: str, sources: Sequence[Any], result: Tensor, frame: Any) -> None:
+        """A constructor made a leaf, perhaps of an existing value."""
+        parents = self.nodes.parents(sources)
+        self.nodes.leaf(result, self.places.here(frame), known=self.knowledge.named(name), parents=parents)
+
+    # --- leaves ------------------------------------------------------------------------------------------------------
+
+    def _requires_grad(self, known: Known, func: Callable[..., Any], args: Any, kwargs: Any, frame: Any) -> Any:
+        tensor = args[0]
+        before = tensor.requires_grad
+        result = func(*args, **kwargs)
+        if tensor.requires_grad != before:
+            self.changed(known, tensor, frame)
+        return result
+
+    def changed(self, known: Known, tensor: Tensor, frame: Any) -> None:
+        """A leaf was frozen or thawed, or a value without a graph was made a leaf."""
+        nodes = self.nodes
+        site = self.places.here(frame)
+        before = nodes.find(tensor)
+        past = before is not None and nodes.tainted(tensor) and nodes.flags(before) & (FROZEN | GRAD) == 0
+        parents = (before,) if past and before is not None else ()
+        nodes.leaf(tensor, site, known=known, parents=parents, more=0 if tensor.requires_grad else FROZEN)
+
+    def _set_data(self, known: Known, args: Sequence[Any], frame: Any) -> None:
+        """`x.data = y`: the numbers of y, the graph of x."""
+        target = args[0]
+        if not target.requires_grad:
+            parents = self.nodes.parents(args[1:])
+            if parents:
+                node = self.nodes.add(parents, self.places.here(frame), known, INEXACT * inexact(target))
+                self.nodes.put(target, node)
+
+    # --- grad modes --------------------------------------------------------------------------------------------------
+
+    def switched(self, frame: Any, *, enabled: bool, label: str = "torch.set_grad_enabled(False)") -> None:
+        """Gradients were switched in this thread, by `frame`; remember where they went off, until that is undone."""
+        state = self._switched
+        stack: list[int] = state.__dict__.setdefault("stack", [])
+        if frame.f_code.co_name == "__exit__":
+            state.number = stack.pop() if stack else 0
+            return
+        if frame.f_code.co_name == "__enter__":
+            stack.append(getattr(state, "number", 0))
+        owner = type(frame.f_locals.get("self")).__name__
+        label = f"torch.{owner}" if owner in ("no_grad", "inference_mode") else label
+        state.number = 0 if enabled else self._switch(self.places.here(frame), label, _decorated(frame.f_back))
+
+    def inference(self, mode: Any, name: str, frame: Any) -> None:
+        """`inference_mode` was entered or left; it does not go through the mode."""
+        state = self._switched
+        stack: list[int] = state.__dict__.setdefault("stack", [])
+        if name == "__exit__":
+            state.number = stack.pop() if stack else 0
+            return
+        stack.append(getattr(state, "number", 0))
+        if getattr(mode, "mode", True):
+            state.number = self._switch(self.places.here(frame), "torch.inference_mode", _decorated(frame))
+
+    def window_over(self) -> None:
+        """The symptoms of the last backward have been seen; end the recording if that was asked for."""
+        if self.stop_after and self.demands.backwards >= self.stop_after:
+            self.off = True
+            if _get_current_function_mode() is self:
+                self.__exit__(None, None, None)
+                self.left = True
+
+    def _switch(self, site: int, label: str, code: Any) -> int:
+        key = (site, label if code is None else f"{label}{id(code)}")
+        if key not in self._numbers:
+            self._numbers[key] = len(self.switches)
+            self.switches.append(Switch(site, label, code))
+        return self._numbers[key]
+
+    def _in_force(self, site: int) -> int:
+        """The switch that gradients are off by; without one that was seen, the operation's own place."""
+        number: int = getattr(self._switched, "number", 0)
+        return number or self._switch(site, "gradients were off", None)
+
+
+def _decorated(frame: Any) -> Any:
+    """The code of the function that a grad mode decorates, if this frame is torch's wrapper around it."""
+    if frame is None or frame.f_code.co_name != "decorate_context":
+        return None
+    return getattr(frame.f_locals.get("func"), "__code__", None)
+
+
+def _written(known: Known, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether an operation that returned one of its arguments has changed it."""
+    return known.inplace or "out" in kwargs or kwargs.get("inplace") is True or any(a is True for a in args)
+
+
+def _shared(result: Any) -> bool:
+    """Whether Python shares this object: booleans, small integers, None."""
+    return result is None or isinstance(result, (bool, str)) or (isinstance(result, int) and -6 < result <= _SMALL)

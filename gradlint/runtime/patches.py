@@ -1,0 +1,165 @@
+"""What the mode cannot see, patched: every patch knows how to undo itself, and all are undone in the order they were made.
+
+Nothing is patched twice: a recording inside a recording shares it. New blind spots of the mode get a function here and a line in
+`made`; the table of what the mode sees is in the project's notes, measured on torch 2.13.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module, Parameter
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from gradlint.runtime.mode import Tape
+
+_BACKWARD_HOOKS = ("register_full_backward_hook", "register_full_backward_pre_hook", "register_backward_hook")
+_IMPORTS = (("torch", "from_numpy"), ("torch", "from_dlpack"), ("torch", "frombuffer"))
+
+
+@contextmanager
+def made(tape: Tape) -> Iterator[None]:
+    """All patches in place for a while."""
+    with ExitStack() as undo:
+        for name, function in (
+            *((n, functools.partial(_import, tape, getattr(torch, n), f"{m}.{n}")) for m, n in _IMPORTS),
+        ):
+            undo.callback(_set(torch, name, functools.wraps(getattr(torch, name))(function)))
+        undo.callback(_set(torch.autograd, "_engine_run_backward", _engine(tape)))
+        undo.callback(_set(torch.autograd.Function, "apply", _applied(tape)))
+        undo.callback(_set(Parameter, "__new__", _parameter(tape)))
+        undo.callback(_set(threading.Thread, "run", _thread(tape)))
+        for name in ("__enter__", "__exit__"):
+            undo.callback(_set(torch.inference_mode, name, _inference(tape, name)))
+        for name in _BACKWARD_HOOKS:
+            undo.callback(_set(Module, name, _module_hook(tape, name)))
+        undo.callback(_set(Optimizer, "__init__", _optimizer(tape)))
+        _suspended_in_optimizers(tape, undo)
+        yield
+
+
+def _set(owner: Any, name: str, value: object) -> Callable[[], None]:
+    """Replace an attribute of a module or class; the result undoes it."""
+    before = owner.__dict__[name]
+    setattr(owner, name, value)
+    return functools.partial(setattr, owner, name, before)
+
+
+def _import(tape: Tape, original: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+    result = original(*args, **kwargs)
+    if not tape.off:
+        tape.imported(tape.knowledge.named(name), args, result, sys._getframe(1))
+    return result
+
+
+def _engine(tape: Tape) -> Callable[..., Any]:
+    original = torch.autograd._engine_run_backward  # type: ignore[attr-defined]
+
+    def in_sight(roots: Any, *args: Any, **kwargs: Any) -> Any:
+        with tape.pushed():  # hooks and recomputations that the engine calls
+            return original(roots, *args, **kwargs)
+
+    @functools.wraps(original)
+    def run(roots: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(roots, *args, **kwargs) if tape.off else tape.demands.run(in_sight, roots, args, kwargs)
+
+    return run
+
+
+def _applied(tape: Tape) -> Any:
+    original = torch.autograd.Function.__dict__["apply"].__func__
+
+    def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(cls, *args, **kwargs)
+        if not tape.off:
+            tape.applied(cls, args, result, sys._getframe(1))
+        return result
+
+    return classmethod(functools.wraps(original)(apply))
+
+
+def _parameter(tape: Tape) -> Any:
+    original = Parameter.__new__
+
+    def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(cls, *args, **kwargs)
+        if not tape.off and isinstance(result, Tensor):
+            tape.remade("torch.nn.Parameter", (*args, *kwargs.values()), result, sys._getframe(1))
+        return result
+
+    return staticmethod(functools.wraps(original)(new))
+
+
+def _thread(tape: Tape) -> Any:
+    original = threading.Thread.run
+
+    @functools.wraps(original)
+    def run(thread: threading.Thread) -> None:
+        if tape.off:
+            original(thread)
+            return
+        with tape.pushed():
+            original(thread)
+
+    return run
+
+
+def _inference(tape: Tape, name: str) -> Any:
+    original = torch.inference_mode.__dict__[name]
+
+    @functools.wraps(original)
+    def switch(mode: Any, *args: Any) -> Any:
+        result = original(mode, *args)
+        if not tape.off:
+            tape.inference(mode, name, sys._getframe(1))
+        return result
+
+    return switch
+
+
+def _module_hook(tape: Tape, name: str) -> Any:
+    original = Module.__dict__[name]
+
+    @functools.wraps(original)
+    def register(module: Module, hook: Any, *args: Any, **kwargs: Any) -> Any:
+        given = hook if tape.off else tape.demands.module_hook(name, hook, sys._getframe(1))
+        return original(module, given, *args, **kwargs)
+
+    return register
+
+
+def _optimizer(tape: Tape) -> Any:
+    original = Optimizer.__init__
+
+    @functools.wraps(original)
+    def start(optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        original(optimizer, *args, **kwargs)
+        if not tape.off:
+            tape.demands.optimizer(optimizer, sys._getframe(1))
+
+    return start
+
+
+def _suspended_in_optimizers(tape: Tape, undo: ExitStack) -> None:
+    """Record nothing inside an optimizer's step, but look at its parameters before it."""
+
+    def before(optimizer: Any, args: Any, kwargs: Any) -> None:
+        if not tape.off:
+            tape.demands.step(optimizer)
+            tape.window_over()
+            tape.suspended = not tape.off
+            tape.off = True
+
+    def after(optimizer: Any, args: Any, kwargs: Any) -> None:
+        if tape.suspended:
+            tape.suspended = tape.off = False
+
+    undo.callback(register_optimizer_step_pre_hook(before).remove)
+    undo.callback(register_optimizer_step_post_hook(after).remove)

@@ -1,0 +1,74 @@
+"""A recording: patches and mode put in place, and taken away again however the recorded code ends."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+
+from gradlint.catalog import Catalog
+from gradlint.runtime import patches
+from gradlint.runtime.demands import MARK, Demands
+from gradlint.runtime.knowledge import Knowledge
+from gradlint.runtime.mode import Tape
+from gradlint.runtime.nodes import Nodes
+from gradlint.runtime.places import Places
+
+
+class Recording:
+    """`with Recording(catalog) as r:` records; afterwards `writing.run(r)` tells what happened.
+
+    A recording that starts while another one is running shares that one's records: a trace inside a trace sees what it
+    encloses, and torch is patched once.
+    """
+
+    _running: Recording | None = None
+
+    def __init__(self, catalog: Catalog, *, stop_after: int = 0) -> None:
+        outer = Recording._running
+        self.outer = outer
+        self.places = outer.places if outer else Places()
+        self.nodes = outer.nodes if outer else Nodes(self.places)
+        self.demands = outer.demands if outer else Demands(self.places, self.nodes)
+        self.mode = outer.mode if outer else Tape(self.places, Knowledge(catalog), self.nodes, self.demands)
+        self.first = len(self.demands.kept)  #: the first demand of this recording
+        self.error: BaseException | None = None
+        self.ended_by: int | None = None  #: the kept demand whose exception left the recording
+        if outer is None:
+            self.mode.stop_after = stop_after
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Recording:  # noqa: PYI034 - Self is newer than Python 3.10
+        if self.outer is None:
+            Recording._running = self
+            self._undo.callback(self._over)
+            self._undo.enter_context(patches.made(self.mode))
+            self.mode.__enter__()
+            self._undo.callback(self._leave)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._undo.close()
+        if error is not None:
+            self.error = error
+            self.ended_by = ender(error)
+
+    def _leave(self) -> None:
+        self.mode.off = True
+        if not self.mode.left:
+            self.mode.__exit__(None, None, None)
+
+    def _over(self) -> None:
+        Recording._running = None
+
+
+def ender(error: BaseException) -> int | None:
+    """The demand that an exception, or what it was raised from, comes from."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        number: int | None = at.__dict__.get(MARK)
+        if number is not None:
+            return number
+        at = at.__cause__ or at.__context__
+    return None

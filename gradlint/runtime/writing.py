@@ -1,0 +1,278 @@
+"""From the nodes of a recording to a tape: what was seen of `requires_grad` becomes flows, with causes and exact places.
+
+Only what a kept demand comes from is written. A node that requires grad carries; where an input required grad and the output
+does not, the way is cut, and the operation's row, the grad mode or the output's type says why.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from gradlint.runtime.demands import Seen
+from gradlint.runtime.nodes import (
+    ARRAY, DISABLED, FROZEN, GRAD, GRADIENT, GRAPHLESS, INEXACT, LEAF, NUMBER, PARAMETER, REMADE, UNSEEN, ZERO, Node,
+)  # fmt: skip
+from gradlint.runtime.places import DIRECT, THROUGH_LIBRARY, Source
+from gradlint.runtime.record import Recording
+from gradlint.runtime.run import Flipped, Hook, Observation, Run
+from gradlint.tape import Capture, Demand, Edge, Flow, Kind, Span, Tape, Value
+
+#: calls to which a gradient is handed without being used as a tensor
+_LOOKS = frozenset(("print", "repr", "str", "len", "isinstance", "hasattr", "type", "id", "bool", "is_tensor", "append", "format"))
+_HOOKS = ("register-hook", "register_full_backward_hook", "register_full_backward_pre_hook", "register_backward_hook")
+
+
+def run(recording: Recording) -> Run:
+    """Everything that a recording saw."""
+    writer = Writer(recording)
+    return Run(
+        tape=writer.tape(),
+        observations=tuple(writer.observations()),
+        hooks=tuple(writer.hooks()),
+        flips=tuple(writer.flips()),
+        raised=_told(recording.error),
+        backwards=recording.demands.backwards,
+        operations=recording.nodes.moment,
+        truncated=recording.nodes.truncated,
+    )
+
+
+class Writer:
+    """One tape being written."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.nodes = recording.nodes
+        self.places = recording.places
+        self.demands = recording.demands.kept[recording.first :]
+        starts = [n for seen in self.demands for n in (*seen.roots, *seen.targets)]
+        stepped = [n for s in recording.demands.steps.values() for n in s.reached]
+        self.order = sorted(self.nodes.ancestors([*starts, *stepped]))
+        self.ids = {node: i for i, node in enumerate(self.order)}
+        self.frozen: dict[int, Span] = {}
+
+    def tape(self) -> Tape:
+        """Values, edges, captures and demands, in order of time."""
+        wanted = {n for seen in self.demands if seen.kind != "backward" for n in seen.targets}
+        wanted |= {n for seen in self.demands for n in seen.targets}
+        wanted |= {n for s in self.recording.demands.steps.values() for n in s.reached}
+        values = [self._value(n, self.nodes.nodes[n], n in wanted) for n in self.order]
+        edges = [edge for n in self.order for edge in self._edges(n, self.nodes.nodes[n])]
+        captures = [c for n in self.order for c in self._captures(n, self.nodes.nodes[n])]
+        return Tape(values, edges, captures, [*self._demands(), *self._optimizers()])
+
+    # --- values ------------------------------------------------------------------------------------------------------
+
+    def _value(self, number: int, node: Node, wanted: bool) -> Value:
+        flags = node.flags
+        span = self._span(node)
+        leaf = bool(flags & LEAF)
+        kind = Kind.ARRAY if flags & ARRAY else Kind.NUMBER if flags & NUMBER else Kind.TENSOR
+        return Value(
+            id=self.ids[number],
+            kind=kind,
+            span=span,
+            label=self._label(node, span),
+            time=2 * number + 1,
+            leaf=leaf,
+            requires_grad="yes" if leaf and flags & GRAD and not flags & UNSEEN else "no",
+            parameter=bool(flags & PARAMETER),
+            may_own=bool(flags & UNSEEN),
+            frozen_at=span if flags & FROZEN else None,
+            gradient=bool(flags & GRADIENT),
+            remade=bool(flags & REMADE),
+            wanted=wanted,
+        )
+
+    def _span(self, node: Node) -> Span:
+        name = node.known.name.rpartition(".")[2] if node.known else ""
+        return self.places.span(node.site, name)
+
+    def _label(self, node: Node, span: Span) -> str:
+        if node.site < 0:
+            return "a parameter" if node.flags & PARAMETER else "a tensor made before the trace"
+        return self._source(node.site).text(span) or (node.known.label if node.known else "")
+
+    def _source(self, site: int) -> Source:
+        return self.places.source(self.places.sites[site].code.co_filename)
+
+    # --- edges -------------------------------------------------------------------------------------------------------
+
+    def _edges(self, number: int, node: Node) -> Iterator[Edge]:
+        own = self._span(node)
+        row = node.known.row if node.known else None
+        tensors = [p for p in node.parents if p in self.ids]
+        for parent in tensors:
+            flow, cause = self._flow(number, node, self.nodes.nodes[parent])
+            by_mode = cause in ("grad-mode", "library") and node.switch > 0
+            span, op = self._switch(node.switch, own) if by_mode else (own, self._op(node, own))
+            direct = self.places.through(node.site) != THROUGH_LIBRARY
+            product = bool(row and row.product)
+            yield Edge(
+                src=self.ids[parent],
+                dst=self.ids[number],
+                span=span,
+                op=op,
+                flow=flow,
+                time=2 * number,
+                cause=cause,
+                at=own if by_mode else None,
+                term=direct and bool(row and (row.term or (product and len(tensors) == 1))),
+                product=product and len(tensors) > 1,
+                foreign=bool(row and row.foreign),
+                select=flow == Flow.CUTS and self._selects(node, self.nodes.nodes[parent]),
+            )
+
+    def _flow(self, number: int, node: Node, parent: Node) -> tuple[Flow, str]:
+        """What happened to the gradient between an input and the output, and why."""
+        flags = node.flags
+        if flags & REMADE:
+            return Flow.CUTS, "grad-mode" if flags & DISABLED and node.switch else "remade"
+        if flags & GRAPHLESS:
+            return Flow.CUTS, "no-create-graph"
+        if flags & GRAD:
+            if number in self.nodes.severed:
+                zero = self.nodes.severed[number] == ZERO
+                return (Flow.ZEROES, "zero-gradient") if zero else (Flow.CUTS, "custom-function")
+            if not parent.flags & (GRAD | INEXACT | ARRAY | NUMBER):
+                return Flow.CUTS, "non-differentiable"  # an index or a mask
+            return (Flow.ZEROES, "zero-gradient") if flags & ZERO else (Flow.CARRIES, "")
+        if parent.flags & (ARRAY | NUMBER) or not parent.flags & GRAD:
+            return Flow.CARRIES, ""  # it is dead already, and goes on as data
+        return Flow.CUTS, self._cause(node)
+
+    def _cause(self, node: Node) -> str:
+        row = node.known.row if node.known else None
+        if row is not None and row.flow == "cuts" and row.cause:
+            return row.cause
+        if not node.flags & (INEXACT | ARRAY | NUMBER):
+            return "non-differentiable"
+        if node.flags & DISABLED:
+            switch = self.recording.mode.switches[node.switch]
+            return "library" if self.places.through(switch.site) == THROUGH_LIBRARY else "grad-mode"
+        return (row.cause if row else "") or ("numpy" if node.flags & ARRAY else "number" if node.flags & NUMBER else "rebuild")
+
+    def _selects(self, node: Node, parent: Node) -> bool:
+        return bool(node.flags & GRAD) and not parent.flags & (GRAD | INEXACT | ARRAY | NUMBER)
+
+    def _switch(self, number: int, own: Span) -> tuple[Span, str]:
+        """Where gradients were switched off: the item of a `with`, a call, or a decorator."""
+        switch = self.recording.mode.switches[number]
+        if switch.site < 0:
+            return own, switch.label
+        if switch.code is not None:
+            word = switch.label.rpartition(".")[2].partition("(")[0]
+            return self.places.source(switch.code.co_filename).decorator(switch.code, word), switch.label
+        return self.places.span(switch.site), switch.label
+
+    def _op(self, node: Node, own: Span) -> str:
+        if node.known is None:
+            return self._source(node.site).text(own) if node.site >= 0 else "operation"
+        return node.known.label if not node.known.operator else self._label(node, own)
+
+    # --- captures ----------------------------------------------------------------------------------------------------
+
+    def _captures(self, number: int, node: Node) -> Iterator[Capture]:
+        """What the program calls a value: the targets of the assignment whose right side it is."""
+        if node.site < 0 or node.index:
+            return
+        source = self._source(node.site)
+        made = source.by_span.get(self._span(node))
+        parent = source.parents.get(made) if made is not None else None
+        targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target] if isinstance(parent, ast.AnnAssign) else []
+        for target in targets:
+            kind = {ast.Name: "variable", ast.Attribute: "attribute", ast.Subscript: "item"}.get(type(target))
+            if kind is not None:
+                span = source.of(target)
+                yield Capture(self.ids[number], kind, span, source.text(span), 2 * number + 1)  # type: ignore[arg-type]
+
+    # --- demands -----------------------------------------------------------------------------------------------------
+
+    def _demands(self) -> Iterator[Demand]:
+        for i, seen in enumerate(self.demands):
+            span = self.places.span(seen.site, {"autograd.grad": "grad"}.get(seen.kind, seen.kind.replace("-", "_")))
+            unknown = "" if seen.kind in ("backward", "autograd.grad", "grad-read", "export", "retain-grad", "register-hook") else "a module's hook"
+            yield Demand(
+                id=i,
+                kind="register-hook" if seen.kind in _HOOKS else seen.kind,  # type: ignore[arg-type]
+                span=span,
+                label=self._text(seen.site, span),
+                time=2 * seen.moment - 1,
+                roots=tuple(self.ids[n] for n in seen.roots if n in self.ids),
+                targets=tuple(self.ids[n] for n in seen.targets if n in self.ids),
+                target_labels=tuple(self._target_label(n) for n in seen.targets if n in self.ids),
+                whole=True,
+                create_graph=seen.create_graph,
+                retained=seen.retained,
+                unknown=unknown,
+            )
+
+    def _optimizers(self) -> Iterator[Demand]:
+        roots = tuple(dict.fromkeys(self.ids[n] for s in self.demands for n in s.roots if n in self.ids))
+        for i, stepped in enumerate(self.recording.demands.steps.values(), len(self.demands)):
+            lost = tuple(self.ids[n] for n, reached in stepped.reached.items() if not reached and n in self.ids)
+            if lost and roots:
+                span = self.places.span(stepped.site)
+                yield Demand(
+                    id=i,
+                    kind="optimizer",
+                    span=span,
+                    label=self._text(stepped.site, span) or stepped.name,
+                    time=2 * self.nodes.moment,
+                    roots=roots,
+                    targets=lost,
+                    whole=True,
+                )
+
+    def _target_label(self, number: int) -> str:
+        node = self.nodes.nodes[number]
+        return self._label(node, self._span(node))
+
+    def _text(self, site: int, span: Span) -> str:
+        return self._source(site).text(span) if site >= 0 else ""
+
+    def observations(self) -> Iterator[Observation]:
+        """What came of each demand."""
+        ended = self.recording.ended_by
+        for i, seen in enumerate(self.demands):
+            yield Observation(
+                demand=i,
+                raised=seen.raised,
+                ended_the_run=ended == i + self.recording.first,
+                gradients=seen.gradients,
+                used=seen.kind != "grad-read" or self._used(seen),
+                library=self.places.through(seen.site) == THROUGH_LIBRARY,
+            )
+
+    def _used(self, seen: Seen) -> bool:
+        """Whether the program uses a `.grad` as a tensor: reading is not demanding."""
+        if self.places.through(seen.site) != DIRECT:
+            return False
+        source = self._source(seen.site)
+        made = source.by_span.get(self.places.span(seen.site, "grad"))
+        parent = source.parents.get(made) if made is not None else None
+        match parent:
+            case ast.Attribute() | ast.BinOp() | ast.Subscript() | ast.UnaryOp(op=ast.USub()):
+                return True
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+                return name not in _LOOKS
+        return False
+
+    def hooks(self) -> Iterator[Hook]:
+        """All backward hooks, and whether they fired."""
+        total = self.recording.demands.backwards
+        for seen in self.demands:
+            if seen.kind in _HOOKS and not seen.raised:
+                span = self.places.span(seen.site)
+                yield Hook(seen.kind, span, seen.fired, total - seen.after, self._text(seen.site, span))
+
+    def flips(self) -> Iterator[Flipped]:
+        """The places where `requires_grad` went from true to false."""
+        for (site, _), flip in self.nodes.flips.items():
+            if site >= 0:
+                yield Flipped(self.places.span(site), flip.shape, flip.grad_fn)
+
+
+def _told(error: BaseException | None) -> str:
+    return "" if error is None else f"{type(error).__name__}: {error}"

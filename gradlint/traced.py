@@ -1,0 +1,155 @@
+"""What a traced run means: the engine's verdicts on its tape, kept where autograd showed a symptom, and the ways to get there.
+
+Beside `api` the only module that knows the runtime half and the engine. `python -m gradlint.traced REQUEST ANSWER` is the child
+process in which a script runs.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from gradlint import discovery, engine
+from gradlint.catalog import Catalog
+from gradlint.engine.verdict import Verdict
+from gradlint.finding import Finding, Range, Runtime
+from gradlint.runtime import launch
+from gradlint.runtime.run import Flipped, Observation, Run
+from gradlint.tape import Span
+
+#: contracts of which the facts on the tape are all the symptom there is: the program runs and says nothing
+_SILENT = ("dead-term", "untrained")
+_ABOUT_GRADIENTS = ("severed", "zeroed", "no-graph", "off-path", "non-leaf")
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A verdict on one execution of a demand, and what was seen of it."""
+
+    verdict: Verdict
+    observation: Observation
+
+
+def judge(run: Run, catalog: Catalog) -> list[Judged]:
+    """A verdict for every demand that ran."""
+    seen = {o.demand: o for o in run.observations}
+    return [Judged(v, seen.get(v.demand.id, Observation(v.demand.id))) for v in engine.judge(run.tape, catalog)]
+
+
+def findings(run: Run, catalog: Catalog, judged: Iterable[Judged] | None = None) -> list[Finding]:
+    """What the trace found: every claim of the engine that autograd confirmed by a symptom."""
+    flips = {flip.span: flip for flip in reversed(run.flips)}
+    given = judge(run, catalog) if judged is None else judged
+    hidden = catalog.rule_for("severed", "remade")
+    kept = []
+    for one in given:
+        found = [f for f in one.verdict.findings if _symptom(f, one, hidden.slug if hidden else "")]
+        proved = tuple(_proved(f, one, flips) for f in found)
+        kept.append(msgspec.structs.replace(one.verdict, findings=proved))
+    return [_shown(f) for f in engine.merge(kept)[0]]
+
+
+def _symptom(finding: Finding, one: Judged, hidden: str) -> bool:
+    """Whether autograd showed what the finding claims."""
+    seen = one.observation
+    if not finding.file:
+        return False
+    if finding.contract in _SILENT or finding.rule == hidden:
+        return not seen.library
+    if finding.contract not in _ABOUT_GRADIENTS or not seen.used:
+        return False
+    if seen.raised:
+        return seen.ended_the_run
+    return seen.lost and not seen.library
+
+
+def _proved(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> Finding:
+    runtime = Runtime("confirmed", None, evidence(finding, one, flips))
+    return msgspec.structs.replace(finding, found_by="trace", confidence="proved", runtime=runtime)
+
+
+def evidence(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> dict[str, object]:
+    """What was seen at the cut and at the demand."""
+    cut = next((flip for flip in flips.values() if flip.span.file == finding.file and Range.of(flip.span) == finding.range), None)
+    seen = one.observation
+    demand: dict[str, object] = {"kind": one.verdict.demand.kind}
+    if seen.raised:
+        demand["raised"] = seen.raised.splitlines()[0]
+    else:
+        demand["gradient"] = _worst(seen.gradients)
+    told: dict[str, object] = {"demand": demand}
+    if cut is not None:
+        told["input"] = {"shape": list(cut.shape), "requires_grad": True, "grad_fn": cut.grad_fn}
+        told["output"] = {"requires_grad": False, "grad_fn": None}
+    return told
+
+
+def _worst(gradients: Sequence[str]) -> str | None:
+    return min(gradients, key=("none", "zero", "nonzero").index, default=None)
+
+
+def _shown(finding: Finding) -> Finding:
+    """The finding with its files named as the report names them."""
+    steps = tuple(msgspec.structs.replace(s, file=shown(s.file)) for s in finding.path)
+    also = tuple(msgspec.structs.replace(p, file=shown(p.file)) for p in finding.also)
+    return msgspec.structs.replace(finding, file=shown(finding.file), path=steps, also=also)
+
+
+def shown(file: str) -> str:
+    """A file's name in the report; cells and made-up names stay as they are."""
+    return file if not file or file.startswith("<") else discovery.shown(discovery.absolute(file))
+
+
+def note(found: Sequence[Finding]) -> str:
+    """A word for an exception: where the gradient was lost."""
+    return "\n".join(
+        f"gradlint: {f.file}:{f.range.start.line}:{f.range.start.column}: {f.rule}: {f.message}" for f in found
+    )
+
+
+def explain(run: Run, error: BaseException, catalog: Catalog) -> None:
+    """Attach to an exception what ended the run, if the trace knows it."""
+    ending = {o.demand for o in run.observations if o.ended_the_run}
+    found = findings(run, catalog, [j for j in judge(run, catalog) if j.verdict.demand.id in ending])
+    if found and sys.version_info >= (3, 11):
+        error.add_note(note(found))
+
+
+def main(request: Path, answer: Path) -> int:
+    """The child: run the script, write the run, end as the script did."""
+    given = msgspec.json.decode(request.read_bytes(), type=launch.Request)
+    catalog = Catalog.load([Path(m) for m in given.models])
+    try:
+        run, error = launch.execute(given, catalog, lambda run, error: explain(run, error, catalog))
+    except launch.LaunchError as failed:
+        launch.answer(answer, launch.Failed(str(failed)))
+        return 1
+    launch.answer(answer, run)
+    if error is None or isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return run.status
+    traceback.print_exception(type(error), error, _own(error))
+    return 1
+
+
+def _own(error: BaseException) -> TracebackType | None:
+    """The traceback as the script without the tracer would have it: the tracer's frames are not the user's."""
+    own = (str(Path(__file__).parent), "<frozen runpy>", str(runpy.__file__))
+    frames = [tb for tb in _chain(error.__traceback__) if not tb.tb_frame.f_code.co_filename.startswith(own)]
+    for frame, following in zip(frames, [*frames[1:], None], strict=False):
+        frame.tb_next = following
+    return frames[0] if frames else None
+
+
+def _chain(tb: TracebackType | None) -> Iterator[TracebackType]:
+    while tb is not None:
+        yield tb
+        tb = tb.tb_next
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
