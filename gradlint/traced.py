@@ -25,7 +25,7 @@ from gradlint.tape import Span
 
 #: contracts of which the facts on the tape are all the symptom there is: the program runs and says nothing
 _SILENT = ("dead-term", "untrained")
-_ABOUT_GRADIENTS = ("severed", "zeroed", "no-graph", "off-path", "non-leaf")
+_ABOUT_GRADIENTS = ("severed", "zeroed", "no-graph", "off-path", "non-leaf", "mistimed", "freed")
 
 
 class Judged(msgspec.Struct, frozen=True):

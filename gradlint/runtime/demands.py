@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gradlint.runtime.nodes import GRADIENT, GRAPHLESS, INEXACT, Nodes
+from gradlint.runtime.nodes import GRADIENT, GRAPHLESS, INEXACT, Nodes, is_leaf
 from gradlint.runtime.places import DIRECT, Places
 from gradlint.runtime.reach import leaves
 from gradlint.runtime.run import Outcome
@@ -27,7 +27,10 @@ MARK = "__gradlint_demand__"  #: on an exception: the demand that raised it
 class Seen:
     """One execution of a demand, as it is written down."""
 
-    __slots__ = ("after", "create_graph", "fired", "gradients", "kind", "moment", "raised", "retained", "roots", "site", "targets")
+    __slots__ = (
+        "after", "cleared", "create_graph", "early", "fired", "gradients", "kind", "moment", "raised", "retained", "retains", "roots",
+        "site", "targets",
+    )  # fmt: skip
 
     def __init__(self, kind: str, site: int, moment: int, roots: Sequence[int], targets: Sequence[int]) -> None:
         self.kind = kind
@@ -37,6 +40,9 @@ class Seen:
         self.targets = tuple(targets)
         self.create_graph = False
         self.retained = True
+        self.retains = False
+        self.early = False  #: of a `.grad`: before any backward
+        self.cleared = -1  #: of a `.grad`: the site that has thrown it away since the last backward
         self.raised = ""
         self.gradients: tuple[Outcome, ...] = ()
         self.fired = 0  #: how often a hook ran
@@ -54,6 +60,7 @@ class Demands:
         self.backwards = 0
         self.steps: dict[int, Stepped] = {}
         self._sites: Counter[tuple[str, int]] = Counter()
+        self._cleared: dict[int, tuple[int, int]] = {}  #: node: how many backwards before, and where
         self._made: dict[int, int] = {}
         self._inside = 0
 
@@ -72,8 +79,8 @@ class Demands:
             raise
         finally:
             self._inside -= 1
+        self.backwards += 1
         if seen.kind == "backward":
-            self.backwards += 1
             seen.gradients = _outcomes([t.grad for t in asked]) if asked else _overall(leaf)
         else:
             self._gradients(seen, asked, result)
@@ -90,6 +97,7 @@ class Demands:
         found = [nodes.of(t) for t in outputs]
         seen = Seen(kind, site, nodes.moment, found, [nodes.of(t) for t in inputs])
         seen.create_graph = bool(given.get("create_graph"))
+        seen.retains = bool(given.get("keep_graph"))
         nodes.recent.extend(found)
         self._sites[kind, site] += 1
         look = kind == "backward" and not inputs and self._sites[kind, site] <= _LOOKED_AT
@@ -131,13 +139,22 @@ class Demands:
             return
         node = self.nodes.of(tensor)
         seen = Seen("grad-read", site, self.nodes.moment, tuple(self.nodes.recent), (node,))
-        seen.retained = bool(tensor.is_leaf or tensor.retains_grad)
+        seen.retained = is_leaf(tensor) or tensor.retains_grad
+        if gradient is None:
+            seen.early = self.backwards == 0
+            backwards, where = self._cleared.get(node, (-1, -1))
+            seen.cleared = where if backwards == self.backwards else -1
         self._sites[seen.kind, site] += 1
         look = self._sites[seen.kind, site] <= _LOOKED_AT
         seen.gradients = _outcomes([gradient]) if look else ("none" if gradient is None else "nonzero",)
         self._keep(seen)
         if isinstance(gradient, Tensor) and self.nodes.find(gradient) is None:
             self._gradient(seen, gradient, 0)
+
+    def cleared(self, tensor: Tensor, frame: Any) -> None:
+        """A gradient was thrown away."""
+        if not self._inside and tensor.requires_grad:
+            self._cleared[self.nodes.of(tensor)] = (self.backwards, self.places.here(frame))
 
     def register_hook(self, function: Callable[..., Any], args: Any, kwargs: Any, frame: Any) -> Any:
         """`tensor.register_hook(f)`: count how often it fires."""

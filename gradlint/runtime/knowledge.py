@@ -14,7 +14,8 @@ import msgspec
 from gradlint.catalog import Catalog, Row
 
 Action = Literal[
-    "skip", "operation", "create", "leave", "grad", "requires-grad", "register-hook", "retain-grad", "set-data", "grad-mode",
+    "skip", "operation", "create", "leave", "grad", "requires-grad", "register-hook", "retain-grad", "set-data", "set-grad",
+    "grad-mode",
 ]  # fmt: skip
 _ACTIONS: dict[str, Action] = {
     "torch.Tensor.grad": "grad",
@@ -23,6 +24,7 @@ _ACTIONS: dict[str, Action] = {
     "torch.Tensor.register_hook": "register-hook",
     "torch.Tensor.retain_grad": "retain-grad",
     "torch.Tensor.data=": "set-data",
+    "torch.Tensor.grad=": "set-grad",
     "torch.Tensor.backward": "skip",
     "torch.autograd.backward": "skip",
     "torch.autograd.grad": "skip",
@@ -82,6 +84,12 @@ class Knowledge:
             divides=plain in ("div", "divide", "div_", "divide_"),
             operator=plain in _OPERATORS or short.startswith("__"),
         )  # fmt: skip
+
+    def called(self, name: str) -> Row | None:
+        """The row of a Python function outside the user's code: `torch.distributions.normal.Normal.sample`."""
+        parts = name.split(".")
+        names = (".".join(parts[:i] + parts[-n:]) for n in (2, 1) for i in range(len(parts) - n, 0, -1))
+        return next((row for n in names if (row := self._catalog.row(n)) is not None), None)
 
     def _row(self, name: str, plain: str) -> Row:
         names = (name, f"torch.Tensor.{plain}", f"torch.{plain}", f"torch.nn.functional.{plain}")

@@ -17,9 +17,9 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from gradlint.runtime.knowledge import Knowledge, Known
 from gradlint.runtime.nodes import (
-    ARRAY, DISABLED, FROZEN, GRAD, INEXACT, LEAF, NUMBER, REMADE, ZERO, Nodes, grad_enabled, inexact, watch_function,
+    ARRAY, DISABLED, FROZEN, GRAD, INEXACT, LEAF, NUMBER, REMADE, ZERO, Nodes, grad_enabled, inexact, is_leaf, watch_function,
 )  # fmt: skip
-from gradlint.runtime.places import Places
+from gradlint.runtime.places import DIRECT, Places
 
 if TYPE_CHECKING:
     from gradlint.runtime.demands import Demands
@@ -31,12 +31,13 @@ _SMALL = 256  #: Python shares small integers: they cannot be followed
 class Switch:
     """A moment at which gradients were switched off: its site, whose code did it, and the function it decorates."""
 
-    __slots__ = ("code", "label", "site")
+    __slots__ = ("called", "code", "label", "site")
 
-    def __init__(self, site: int, label: str, code: Any = None) -> None:
+    def __init__(self, site: int, label: str, code: Any = None, called: str = "") -> None:
         self.site = site
         self.label = label
-        self.code = code
+        self.code = code  #: of the function that the mode decorates
+        self.called = called  #: the function outside the user's code that switched
 
 
 class Tape(TorchFunctionMode):
@@ -81,7 +82,12 @@ class Tape(TorchFunctionMode):
                 return result
             case "grad":
                 result = func(*args, **given)
-                self.demands.grad_read(args[0].__self__ if not args else args[0], result, sys._getframe(1))
+                self.demands.grad_read(args[0], result, sys._getframe(1))
+                return result
+            case "set-grad":
+                result = func(*args, **given)
+                if args[1] is None:
+                    self.demands.cleared(args[0], sys._getframe(1))
                 return result
             case "requires-grad":
                 return self._requires_grad(known, func, args, given, sys._getframe(1))
@@ -127,7 +133,7 @@ class Tape(TorchFunctionMode):
         nodes = self.nodes
         same = any(out is a for a in args) or any(out is a for a in kwargs.values())
         requires = out.requires_grad
-        if same and (out.is_leaf and requires or not _written(known, args, kwargs)):
+        if same and (requires and is_leaf(out) or not _written(known, args, kwargs)):
             return  # a parameter written under no_grad stays a leaf; `x.contiguous()` may be x itself
         flags = 0
         switch = 0
@@ -135,7 +141,7 @@ class Tape(TorchFunctionMode):
             flags = GRAD | INEXACT
             if known.row.flow == "zeroes" or (known.divides and kwargs.get("rounding_mode")):
                 flags |= ZERO
-            if out.is_leaf and not same:  # a view made while gradients are off
+            if not same and is_leaf(out):  # a view made while gradients are off
                 flags |= LEAF | REMADE
         elif inexact(out):
             flags = INEXACT
@@ -190,12 +196,23 @@ class Tape(TorchFunctionMode):
         """An `autograd.Function` of the user's was applied."""
         known = self.knowledge.named(f"{function.__name__}.apply")
         parents = self.nodes.parents(args)
-        if parents:
-            site = self.places.here(frame)
-            for index, out in enumerate(result if isinstance(result, tuple) else (result,)):
-                if isinstance(out, Tensor):
-                    self._result(known, parents, site, out, index, (), {})
-                    watch_function(self.nodes, out)
+        site = self.places.here(frame)
+        for index, out in enumerate(result if isinstance(result, tuple) else (result,)):
+            if not isinstance(out, Tensor):
+                continue
+            inner = self.nodes.find(out)
+            if parents and out.requires_grad:
+                self._result(known, parents, site, out, index, (), {})
+                watch_function(self.nodes, args, out)
+            elif parents and inner is None:
+                self._result(known, parents, site, out, index, (), {})
+
+    def wrapped(self, name: str, sources: Sequence[Any], result: Tensor, frame: Any) -> None:
+        """A constructor made a new tensor of an existing one: a leaf if it requires grad, else a copy without a graph."""
+        if result.requires_grad:
+            self.remade(name, sources, result, frame)
+        else:
+            self.operation(self.knowledge.named(name), sources, {}, result, frame)
 
     def remade(self, name: str, sources: Sequence[Any], result: Tensor, frame: Any) -> None:
         """A constructor made a leaf, perhaps of an existing value."""
@@ -236,6 +253,8 @@ class Tape(TorchFunctionMode):
         """Gradients were switched in this thread, by `frame`; remember where they went off, until that is undone."""
         state = self._switched
         stack: list[int] = state.__dict__.setdefault("stack", [])
+        while frame.f_back is not None and frame.f_back.f_code.co_filename == frame.f_code.co_filename:
+            frame = frame.f_back  # `no_grad` uses `set_grad_enabled`
         if frame.f_code.co_name == "__exit__":
             state.number = stack.pop() if stack else 0
             return
@@ -243,7 +262,7 @@ class Tape(TorchFunctionMode):
             stack.append(getattr(state, "number", 0))
         owner = type(frame.f_locals.get("self")).__name__
         label = f"torch.{owner}" if owner in ("no_grad", "inference_mode") else label
-        state.number = 0 if enabled else self._switch(self.places.here(frame), label, _decorated(frame.f_back))
+        state.number = 0 if enabled else self._switch(frame.f_back, label)
 
     def inference(self, mode: Any, name: str, frame: Any) -> None:
         """`inference_mode` was entered or left; it does not go through the mode."""
@@ -254,7 +273,7 @@ class Tape(TorchFunctionMode):
             return
         stack.append(getattr(state, "number", 0))
         if getattr(mode, "mode", True):
-            state.number = self._switch(self.places.here(frame), "torch.inference_mode", _decorated(frame))
+            state.number = self._switch(frame, "torch.inference_mode")
 
     def window_over(self) -> None:
         """The symptoms of the last backward have been seen; end the recording if that was asked for."""
@@ -264,17 +283,26 @@ class Tape(TorchFunctionMode):
                 self.__exit__(None, None, None)
                 self.left = True
 
-    def _switch(self, site: int, label: str, code: Any) -> int:
-        key = (site, label if code is None else f"{label}{id(code)}")
+    def _switch(self, frame: Any, label: str) -> int:
+        """The number of a switch that a frame made."""
+        site = self.places.here(frame)
+        code = _decorated(frame)
+        called = ""
+        if code is None and self.places.through(site) != DIRECT:
+            called = _called(frame, self.places)
+        return self._number(Switch(site, label, code, called))
+
+    def _number(self, switch: Switch) -> int:
+        key = (switch.site, f"{switch.label}{id(switch.code)}")
         if key not in self._numbers:
             self._numbers[key] = len(self.switches)
-            self.switches.append(Switch(site, label, code))
+            self.switches.append(switch)
         return self._numbers[key]
 
     def _in_force(self, site: int) -> int:
         """The switch that gradients are off by; without one that was seen, the operation's own place."""
         number: int = getattr(self._switched, "number", 0)
-        return number or self._switch(site, "gradients were off", None)
+        return number or self._number(Switch(site, "gradients were off"))
 
 
 def _decorated(frame: Any) -> Any:
@@ -282,6 +310,15 @@ def _decorated(frame: Any) -> Any:
     if frame is None or frame.f_code.co_name != "decorate_context":
         return None
     return getattr(frame.f_locals.get("func"), "__code__", None)
+
+
+def _called(frame: Any, places: Places) -> str:
+    """The name of the function outside the user's code that the user has called on the way to this frame."""
+    name = ""
+    while frame is not None and not places.is_user(frame.f_code.co_filename):
+        name = f"{frame.f_globals.get('__name__', '')}.{getattr(frame.f_code, 'co_qualname', frame.f_code.co_name)}"
+        frame = frame.f_back
+    return name
 
 
 def _written(known: Known, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:

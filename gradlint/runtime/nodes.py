@@ -80,7 +80,7 @@ class Nodes:
         self.flips: dict[tuple[int, int], Flip] = {}  #: by the node's site and output
         self.kept: set[int] = set()  #: nodes of demands that were kept
         self.recent: deque[int] = deque(maxlen=4)  #: the last roots
-        self.severed: dict[int, int] = {}  #: custom functions whose backward gave nothing (GRAD) or zeros (ZERO)
+        self.severed: dict[tuple[int, int], int] = {}  #: (result, input) of custom functions whose backward gave nothing (GRAD) or zeros (ZERO)
         self.truncated = False
         self._at: dict[int, tuple[Reference, int, bool]] = {}
         self._held: OrderedDict[int, None] = OrderedDict()
@@ -170,7 +170,7 @@ class Nodes:
         flags = GRAD * tensor.requires_grad | LEAF | INEXACT * inexact(tensor)
         if isinstance(tensor, Parameter):
             flags |= PARAMETER
-        if tensor.requires_grad and not tensor.is_leaf:
+        if tensor.requires_grad and not is_leaf(tensor):
             flags |= UNSEEN
         node = self.add((), -1, None, flags)
         self.put(tensor, node, matters=tensor.requires_grad)
@@ -193,7 +193,8 @@ class Nodes:
         if key not in self.flips:
             live = next((a for a in args if isinstance(a, Tensor) and a.requires_grad), None)
             if live is not None:
-                self.flips[key] = Flip(tuple(live.shape), live.grad_fn.name() if live.grad_fn else None)
+                function = None if is_leaf(live) else live.grad_fn
+                self.flips[key] = Flip(tuple(live.shape), function.name() if function else None)
 
     # --- memory ------------------------------------------------------------------------------------------------------
 
@@ -226,23 +227,29 @@ class Nodes:
         self._sweep_at = self._next + max(_FIRST_SWEEP, len(self.nodes))
 
 
-def watch_function(nodes: Nodes, out: Tensor) -> None:
+def watch_function(nodes: Nodes, args: Sequence[Any], out: Tensor) -> None:
     """See in the backward of a custom function which inputs it gives nothing, or zeros."""
     node, function = nodes.find(out), out.grad_fn
-    if node is None or function is None or not out.requires_grad:
+    if node is None or function is None:
         return
-    edges = [following for following, _ in function.next_functions]
+    given = [nodes.find(a) for a in args if isinstance(a, Tensor)]
 
     def look(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-        if not any(g is not None and bool(g.any()) for g in outputs):
+        if len(inputs) != len(given) or not any(g is not None and bool(g.any()) for g in outputs):
             return
-        asked = [g for g, following in zip(inputs, edges, strict=False) if following is not None]
-        if asked and all(g is None for g in asked):
-            nodes.severed[node] = GRAD
-        elif asked and not any(g is not None and bool(g.any()) for g in asked):
-            nodes.severed[node] = ZERO
+        for gradient, source in zip(inputs, given, strict=True):
+            if source is not None and (gradient is None or not bool(gradient.any())):
+                nodes.severed[node, source] = GRAD if gradient is None else ZERO
 
     function.register_hook(look)
+
+
+def is_leaf(tensor: Tensor) -> bool:
+    """Whether a tensor is a leaf; a view that was overwritten where torch forbids it is none, and must not raise here."""
+    try:
+        return tensor.is_leaf
+    except RuntimeError:
+        return False
 
 
 def inexact(tensor: Tensor) -> bool:

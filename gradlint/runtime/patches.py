@@ -35,6 +35,7 @@ def made(tape: Tape) -> Iterator[None]:
         undo.callback(_set(torch.autograd, "_engine_run_backward", _engine(tape)))
         undo.callback(_set(torch.autograd.Function, "apply", _applied(tape)))
         undo.callback(_set(Parameter, "__new__", _parameter(tape)))
+        undo.callback(_set(torch.autograd.Variable, "__new__", _variable(tape)))
         undo.callback(_set(threading.Thread, "run", _thread(tape)))
         for name in ("__enter__", "__exit__"):
             undo.callback(_set(torch.inference_mode, name, _inference(tape, name)))
@@ -47,6 +48,9 @@ def made(tape: Tape) -> Iterator[None]:
 
 def _set(owner: Any, name: str, value: object) -> Callable[[], None]:
     """Replace an attribute of a module or class; the result undoes it."""
+    if name not in owner.__dict__:
+        setattr(owner, name, value)
+        return functools.partial(delattr, owner, name)
     before = owner.__dict__[name]
     setattr(owner, name, value)
     return functools.partial(setattr, owner, name, before)
@@ -92,6 +96,18 @@ def _parameter(tape: Tape) -> Any:
         result = original(cls, *args, **kwargs)
         if not tape.off and isinstance(result, Tensor):
             tape.remade("torch.nn.Parameter", (*args, *kwargs.values()), result, sys._getframe(1))
+        return result
+
+    return staticmethod(functools.wraps(original)(new))
+
+
+def _variable(tape: Tape) -> Any:
+    original = torch.autograd.Variable.__new__
+
+    def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(cls, *args, **kwargs)
+        if not tape.off and isinstance(result, Tensor) and args and result is not args[0]:
+            tape.wrapped("torch.autograd.Variable", args, result, sys._getframe(1))
         return result
 
     return staticmethod(functools.wraps(original)(new))

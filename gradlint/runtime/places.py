@@ -21,7 +21,6 @@ USER, TORCH, LIBRARY = 0, 1, 2  #: whose a file is
 DIRECT, THROUGH_TORCH, THROUGH_LIBRARY = 0, 1, 2  #: how the user's frame came to an operation
 _OPERATIONS = (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Compare, ast.AugAssign)
 _UNKNOWN = Span("", 1, 1, 1, 1)
-_NAMES = ("target", "targets")
 
 
 class Site:
@@ -54,7 +53,7 @@ class Places:
             code = frame.f_code
             owner = owners.get(code.co_filename)
             if owner is None:
-                owner = owners[code.co_filename] = owner_of(code.co_filename)
+                owner = self._owner(code.co_filename)
             if owner == USER:
                 key = (id(code), frame.f_lasti, through)
                 number = self._numbers.get(key)
@@ -63,6 +62,15 @@ class Places:
                 through = owner
             frame = frame.f_back
         return -1
+
+    def is_user(self, file: str) -> bool:
+        """Whether a file is the user's."""
+        return self._owner(file) == USER
+
+    def _owner(self, file: str) -> int:
+        if file not in self._owners:
+            self._owners[file] = owner_of(file)
+        return self._owners[file]
 
     def _new(self, key: tuple[int, int, int], frame: FrameType, through: int) -> int:
         self._numbers[key] = len(self.sites)
@@ -152,10 +160,6 @@ class Source:
         if fitting:
             return self.of(fitting[0])
         return self._span(line, column, end_line, end_column)
-
-    def mode_switch(self, site: Site, name: str) -> Span:
-        """Where a grad mode was switched: the item of a `with`, a call, or the decorator of a function."""
-        return self.span(site, name)
 
     def decorator(self, code: CodeType, word: str) -> Span:
         """The decorator of a function that switches the grad mode, else the function's first line."""

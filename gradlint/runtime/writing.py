@@ -13,6 +13,7 @@ from gradlint.runtime.demands import Seen
 from gradlint.runtime.nodes import (
     ARRAY, DISABLED, FROZEN, GRAD, GRADIENT, GRAPHLESS, INEXACT, LEAF, NUMBER, PARAMETER, REMADE, UNSEEN, ZERO, Node,
 )  # fmt: skip
+from gradlint.runtime.mode import Switch
 from gradlint.runtime.places import DIRECT, THROUGH_LIBRARY, Source
 from gradlint.runtime.record import Recording
 from gradlint.runtime.run import Flipped, Hook, Observation, Run
@@ -104,8 +105,8 @@ class Writer:
         row = node.known.row if node.known else None
         tensors = [p for p in node.parents if p in self.ids]
         for parent in tensors:
-            flow, cause = self._flow(number, node, self.nodes.nodes[parent])
-            by_mode = cause in ("grad-mode", "library") and node.switch > 0
+            flow, cause = self._flow(number, node, parent)
+            by_mode = flow == Flow.CUTS and node.switch > 0 and cause == self._switched_by(self.recording.mode.switches[node.switch])
             span, op = self._switch(node.switch, own) if by_mode else (own, self._op(node, own))
             direct = self.places.through(node.site) != THROUGH_LIBRARY
             product = bool(row and row.product)
@@ -122,19 +123,20 @@ class Writer:
                 product=product and len(tensors) > 1,
                 foreign=bool(row and row.foreign),
                 select=flow == Flow.CUTS and self._selects(node, self.nodes.nodes[parent]),
+                saves=flow != Flow.CUTS and bool(node.flags & GRAD) and bool(row and row.saves),
             )
 
-    def _flow(self, number: int, node: Node, parent: Node) -> tuple[Flow, str]:
+    def _flow(self, number: int, node: Node, source: int) -> tuple[Flow, str]:
         """What happened to the gradient between an input and the output, and why."""
-        flags = node.flags
+        flags, parent = node.flags, self.nodes.nodes[source]
         if flags & REMADE:
-            return Flow.CUTS, "grad-mode" if flags & DISABLED and node.switch else "remade"
+            return Flow.CUTS, self._switched_by(self.recording.mode.switches[node.switch]) if flags & DISABLED and node.switch else "remade"
         if flags & GRAPHLESS:
             return Flow.CUTS, "no-create-graph"
         if flags & GRAD:
-            if number in self.nodes.severed:
-                zero = self.nodes.severed[number] == ZERO
-                return (Flow.ZEROES, "zero-gradient") if zero else (Flow.CUTS, "custom-function")
+            given = self.nodes.severed.get((number, source))
+            if given is not None:
+                return (Flow.ZEROES if given == ZERO else Flow.CUTS), "custom-function"
             if not parent.flags & (GRAD | INEXACT | ARRAY | NUMBER):
                 return Flow.CUTS, "non-differentiable"  # an index or a mask
             return (Flow.ZEROES, "zero-gradient") if flags & ZERO else (Flow.CARRIES, "")
@@ -149,9 +151,15 @@ class Writer:
         if not node.flags & (INEXACT | ARRAY | NUMBER):
             return "non-differentiable"
         if node.flags & DISABLED:
-            switch = self.recording.mode.switches[node.switch]
-            return "library" if self.places.through(switch.site) == THROUGH_LIBRARY else "grad-mode"
+            return self._switched_by(self.recording.mode.switches[node.switch])
         return (row.cause if row else "") or ("numpy" if node.flags & ARRAY else "number" if node.flags & NUMBER else "rebuild")
+
+    def _switched_by(self, switch: Switch) -> str:
+        """Why gradients were off: the user's own mode, a library's, or what a function of torch is known for."""
+        known = self.recording.mode.knowledge.called(switch.called) if switch.called else None
+        if known is not None and known.cause:
+            return known.cause
+        return "library" if self.places.through(switch.site) == THROUGH_LIBRARY else "grad-mode"
 
     def _selects(self, node: Node, parent: Node) -> bool:
         return bool(node.flags & GRAD) and not parent.flags & (GRAD | INEXACT | ARRAY | NUMBER)
@@ -161,6 +169,8 @@ class Writer:
         switch = self.recording.mode.switches[number]
         if switch.site < 0:
             return own, switch.label
+        if switch.called:
+            return self.places.span(switch.site), f".{switch.called.rpartition('.')[2]}()"
         if switch.code is not None:
             word = switch.label.rpartition(".")[2].partition("(")[0]
             return self.places.source(switch.code.co_filename).decorator(switch.code, word), switch.label
@@ -205,6 +215,9 @@ class Writer:
                 whole=True,
                 create_graph=seen.create_graph,
                 retained=seen.retained,
+                retains=seen.retains or seen.create_graph,
+                early=seen.early,
+                cleared=self.places.span(seen.cleared) if seen.cleared >= 0 else None,
                 unknown=unknown,
             )
 
