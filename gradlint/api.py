@@ -267,7 +267,7 @@ def _named(finding: Finding, result: Result, config: Config) -> Finding:
     """The finding with the function it stands in, and the severity that the user gave its rule."""
     line = finding.range.start.line
     around = [f for f in result.functions.get(finding.file, ()) if f[0] <= line <= f[1]]
-    symbol = max(around, key=lambda f: (f[0], -f[1]))[2] if around else "<module>"
+    symbol = max(around, key=lambda f: (f[0], -f[1]))[2] if around else finding.symbol
     severity = config.severity.get(finding.rule, finding.severity)
     return msgspec.structs.replace(finding, symbol=symbol, severity=severity)
 

@@ -12,17 +12,22 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import msgspec
 
-from gradlint import discovery, engine
+from gradlint import api, discovery, engine
+from gradlint.api import Analysis, Outcome, Task, Watch
 from gradlint.catalog import Catalog
 from gradlint.engine.verdict import Verdict
-from gradlint.finding import Finding, Range, Runtime
+from gradlint.finding import Finding, Range, Runtime, Site
+from gradlint.runtime import confirm as confirming
 from gradlint.runtime import launch
+from gradlint.runtime.launch import Request
 from gradlint.runtime.run import Flipped, Observation, Run
-from gradlint.tape import Span
+from gradlint.tape import Demand, Span
 
+_WORST = ("undecided", "connected", "severed")
 #: contracts of which the facts on the tape are all the symptom there is: the program runs and says nothing
 _SILENT = ("dead-term", "untrained")
 _ABOUT_GRADIENTS = ("severed", "zeroed", "no-graph", "off-path", "non-leaf", "mistimed", "freed")
@@ -31,6 +36,7 @@ _ABOUT_GRADIENTS = ("severed", "zeroed", "no-graph", "off-path", "non-leaf", "mi
 class Judged(msgspec.Struct, frozen=True):
     """A verdict on one execution of a demand, and what was seen of it."""
 
+    demand: Demand
     verdict: Verdict
     observation: Observation
 
@@ -38,7 +44,8 @@ class Judged(msgspec.Struct, frozen=True):
 def judge(run: Run, catalog: Catalog) -> list[Judged]:
     """A verdict for every demand that ran."""
     seen = {o.demand: o for o in run.observations}
-    return [Judged(v, seen.get(v.demand.id, Observation(v.demand.id))) for v in engine.judge(run.tape, catalog)]
+    verdicts = ((v.demand, v) for v in engine.judge(run.tape, catalog))
+    return [Judged(d, v, seen.get(d.id, Observation(d.id))) for d, v in verdicts if d is not None]
 
 
 def findings(run: Run, catalog: Catalog, judged: Iterable[Judged] | None = None) -> list[Finding]:
@@ -75,9 +82,12 @@ def _proved(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> Findin
 
 def evidence(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> dict[str, object]:
     """What was seen at the cut and at the demand."""
-    cut = next((flip for flip in flips.values() if flip.span.file == finding.file and Range.of(flip.span) == finding.range), None)
+    cut = next(
+        (flip for flip in flips.values() if flip.span.file == finding.file and Range.of(flip.span) == finding.range),
+        None,
+    )
     seen = one.observation
-    demand: dict[str, object] = {"kind": one.verdict.demand.kind}
+    demand: dict[str, object] = {"kind": one.demand.kind}
     if seen.raised:
         demand["raised"] = seen.raised.splitlines()[0]
     else:
@@ -105,6 +115,117 @@ def shown(file: str) -> str:
     return file if not file or file.startswith("<") else discovery.shown(discovery.absolute(file))
 
 
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+class Traced(msgspec.Struct, frozen=True):
+    """A report with the run behind it."""
+
+    outcome: Outcome
+    run: Run
+
+
+def trace(task: Task, request: Request, *, timeout: float | None = None, quiet: bool = False) -> Traced:
+    """Run a script and report what the trace saw. Raises `LaunchError` where no run came back."""
+    analysis = api.analyse(task)
+    run, found = _run(analysis, request, timeout, quiet=quiet)
+    names = {f.file for f in found} | {shown(d.span.file) for d in run.tape.demands if d.span.file}
+    result = msgspec.structs.replace(analysis.result, analysed=names, context=set())
+    return Traced(
+        api.reported(
+            msgspec.structs.replace(
+                analysis,
+                findings=tuple(found),
+                sites=_sites(run),
+                result=result,
+                errors=(),
+                problems=(*analysis.problems, *_problems(run, request, found, timeout)),
+            )
+        ),
+        run,
+    )
+
+
+def confirm(
+    task: Task, request: Request, watch: Watch | None = None, *, timeout: float | None = None, quiet: bool = False
+) -> Traced:
+    """Lint, then run a script and say of every finding what the run showed; what the static half missed is added."""
+    analysis = api.analyse(task, watch)
+    run, found = _run(analysis, request, timeout, quiet=quiet)
+    judged = confirming.confirm(analysis.findings, run, found)
+    new = confirming.missed(judged, found)
+    result = analysis.result
+    result = msgspec.structs.replace(result, analysed=result.analysed | {f.file for f in new})
+    return Traced(
+        api.reported(
+            msgspec.structs.replace(
+                analysis,
+                findings=(*judged, *new),
+                result=result,
+                problems=(*analysis.problems, *_problems(run, request, found, timeout)),
+            )
+        ),
+        run,
+    )
+
+
+def _run(analysis: Analysis, request: Request, timeout: float | None, *, quiet: bool) -> tuple[Run, list[Finding]]:
+    given = msgspec.structs.replace(
+        request,
+        models=tuple(str(path) for path in analysis.task.loaded.models()),
+    )
+    run = launch.spawn(given, timeout=timeout, quiet=quiet)
+    return run, findings(run, analysis.catalog)
+
+
+def _sites(run: Run) -> tuple[Site, ...]:
+    """What became of the demands of the user's own code: severed if any execution lost its gradient."""
+    seen = {o.demand: o for o in run.observations}
+    sites: dict[Span, Site] = {}
+    for demand in run.tape.demands:
+        if not demand.span.file or demand.kind in ("optimizer", "export"):
+            continue
+        span = msgspec.structs.replace(demand.span, file=shown(demand.span.file))
+        observation = seen.get(demand.id, Observation(demand.id))
+        verdict: Literal["severed", "connected", "undecided"] = (
+            "severed" if observation.lost and observation.used else "connected" if observation.arrived else "undecided"
+        )
+        site = Site(
+            span, demand.label, verdict, "no gradient was asked of it while the program ran" * (verdict == "undecided")
+        )
+        if span not in sites or _WORST.index(verdict) > _WORST.index(sites[span].verdict):
+            sites[span] = site
+    return tuple(sites[span] for span in sorted(sites))
+
+
+def _problems(run: Run, request: Request, found: Sequence[Finding], timeout: float | None) -> Iterator[str]:
+    """Why a run does not tell everything."""
+    script = request.script
+    explained = any(o.ended_the_run for o in run.observations) and found
+    match run.ended_by:
+        case "timeout":
+            yield f"{script} was stopped after {timeout:g} seconds (--timeout); what it did until then is reported"
+        case "interrupt":
+            yield f"{script} was interrupted; what it did until then is reported"
+        case "exit" if run.status:
+            yield f"{script} ended with exit status {run.status}"
+        case "exception" if not explained and not _about(run, found):
+            yield f"{script} ended with {run.raised.splitlines()[0]}; what comes after did not run"
+    if not run.backwards and not any(o.raised for o in run.observations):
+        yield f"{script} asked for no gradient (no backward, no autograd.grad): there is nothing to prove"
+    if run.truncated:
+        yield "the run was too long to remember all of it: paths may begin in the middle"
+
+
+def _about(run: Run, found: Sequence[Finding]) -> bool:
+    """Whether the exception that ended the run came through a demand that a finding speaks of."""
+    lines = {(shown(span.file), span.line) for span in run.raised_at}
+    return any((s.file, s.range.start.line) in lines for f in found for s in f.path if s.role == "demand")
+
+
+# --- the child -------------------------------------------------------------------------------------------------------
+
+
 def note(found: Sequence[Finding]) -> str:
     """A word for an exception: where the gradient was lost."""
     return "\n".join(
@@ -115,7 +236,7 @@ def note(found: Sequence[Finding]) -> str:
 def explain(run: Run, error: BaseException, catalog: Catalog) -> None:
     """Attach to an exception what ended the run, if the trace knows it."""
     ending = {o.demand for o in run.observations if o.ended_the_run}
-    found = findings(run, catalog, [j for j in judge(run, catalog) if j.verdict.demand.id in ending])
+    found = findings(run, catalog, [j for j in judge(run, catalog) if j.demand.id in ending])
     if found and sys.version_info >= (3, 11):
         error.add_note(note(found))
 

@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradlint.cli import INTERRUPTED
 from gradlint.cli import _common as common
+from gradlint.cli._report import end, traced_options
 from gradlint.report import formats
 
 if TYPE_CHECKING:
-    from gradlint.api import Outcome, Task
+    from gradlint.api import Outcome, Task, Watch
     from gradlint.config import Loaded
 
 STDIN = "-"
 
 
-@click.command()
+class Checking(click.Command):
+    """With `--confirm`, what follows `--` are the arguments of the script."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the script's arguments out."""
+        ctx.obj = ()
+        if "--" in args and any(a.partition("=")[0] == "--confirm" for a in args[: args.index("--")]):
+            at = args.index("--")
+            args, ctx.obj = args[:at], tuple(args[at + 1 :])
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=Checking)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=str))
 @click.option(
     "--select", metavar="RULES", callback=common.names, multiple=True, help="Only these rules (names with commas)."
@@ -42,6 +54,10 @@ STDIN = "-"
 @click.option("--stdin-filename", help="The name of the file on standard input (path -).")
 @click.option("--no-cache", is_flag=True, help="Accepted; there is no cache yet.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Accepted; there is only one process yet.")
+@click.option(
+    "--confirm", metavar="SCRIPT", help="Also execute this script, and say what it proves: --confirm SCRIPT -- ARGS"
+)
+@traced_options
 @common.config_option
 @common.color_option
 @click.pass_context
@@ -55,16 +71,26 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     name = options["stdin_filename"] or "<stdin>"
     loaded = common.settings([name if p == STDIN else p for p in options["paths"]], options["config_file"])
     with Bar() as bar:
-        outcome = api.run(_task(options, loaded, name), bar)
-    _print(outcome, options)
-    for text in outcome.notes:
-        common.note(f"note: {text}")
-    for text in outcome.problems:
-        common.note(f"error: {text}")
-    if outcome.interrupted:
-        common.note("interrupted: the report holds what was found so far")
-        ctx.exit(INTERRUPTED)
-    ctx.exit(outcome.status(options["fail_on"] or loaded.config.fail_on, exit_zero=options["exit_zero"]))
+        task = _task(options, loaded, name)
+        outcome = _confirmed(task, options, bar, ctx.obj) if options["confirm"] else api.run(task, bar)
+    end(ctx, outcome, options, loaded)
+
+
+def _confirmed(task: Task, options: dict[str, Any], watch: Watch, args: tuple[str, ...]) -> Outcome:
+    """The report with what the script's run says of every finding."""
+    from gradlint import report, traced
+    from gradlint.runtime.launch import LaunchError, Request
+
+    script = options["confirm"]
+    if not Path(script).is_file():
+        raise click.UsageError(f"--confirm: no such script: {script}")
+    quiet = options["output_file"] is None and not report.load(options["output_format"]).EXTRAS
+    common.note(f"note: executing {script}")
+    request = Request(script, args, stop_after=options["stop_after"])
+    try:
+        return traced.confirm(task, request, watch, timeout=options["timeout"], quiet=quiet).outcome
+    except LaunchError as error:
+        raise click.UsageError(f"--confirm: {error}") from error
 
 
 def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
@@ -81,30 +107,3 @@ def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
         force_exclude=options["force_exclude"],
         buffers={absolute(name): sys.stdin.buffer.read()} if STDIN in paths else {},
     )
-
-
-def _print(outcome: Outcome, options: dict[str, Any]) -> None:
-    """The report on standard output or in its file; what its format cannot hold goes to standard error."""
-    from gradlint import report
-    from gradlint.report import _words as words
-    from gradlint.report._plain import printable
-
-    file: Path | None = options["output_file"]
-    color = options["color"] == "always" if file else common.colored(options["color"], terminal=common.on_terminal())
-    form = report.load(options["output_format"])
-    wishes = {"show_unknown": options["show_unknown"], "statistics": options["statistics"]}
-    screen = report.SCREEN if file else common.columns()
-    view = report.View(
-        outcome.texts.lines, outcome.sites, outcome.rules, screen, color, cells=outcome.texts.cells, **wishes
-    )
-    try:
-        text = form.render(outcome.report, view)
-    except report.MissingPackageError as error:
-        raise click.UsageError(str(error)) from error
-    if file is None:
-        common.write(common.unheard(text) if form.EXTRAS else text)
-    else:
-        common.save(file, text, "--output-file")
-    if not form.EXTRAS:
-        for line in words.extras(outcome.report, view):
-            click.echo(printable(line), err=True)

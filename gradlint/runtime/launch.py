@@ -65,7 +65,11 @@ def _environment() -> dict[str, str]:
     """The script's environment; gradlint stays importable from where it is imported here."""
     package = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH", "")
-    path = known if package in sys.path and package in known.split(os.pathsep) else os.pathsep.join(p for p in (known, package) if p)
+    path = (
+        known
+        if package in sys.path and package in known.split(os.pathsep)
+        else os.pathsep.join(p for p in (known, package) if p)
+    )
     return {**ENVIRONMENT, **os.environ, "TORCHDYNAMO_DISABLE": "1", "PYTHONPATH": path, "GRADLINT_PYTHONPATH": known}
 
 
@@ -90,7 +94,9 @@ def _read(answer: Path, status: int, *, in_time: bool, timeout: float | None) ->
     if not answer.is_file():
         if not in_time:
             raise LaunchError(f"the script did not end within {timeout:g} seconds, nor when it was interrupted")
-        raise LaunchError(f"the script's process ended with status {status} before the trace was written (killed, or os._exit)")
+        raise LaunchError(
+            f"the script's process ended with status {status} before the trace was written (killed, or os._exit)"
+        )
     run = msgspec.msgpack.decode(answer.read_bytes(), type=Run | Failed)
     if isinstance(run, Failed):
         raise LaunchError(run.message)
@@ -113,8 +119,8 @@ def execute(request: Request, catalog: Catalog, explain: Explain) -> tuple[Run, 
     try:
         from gradlint.runtime import writing
         from gradlint.runtime.record import Recording
-    except ImportError as error:
-        raise LaunchError(f"tracing needs torch ({error}): install it, or torch-gradlint[trace]") from error
+    except ImportError as missing:
+        raise LaunchError(f"tracing needs torch ({missing}): install it, or torch-gradlint[trace]") from missing
 
     recording = Recording(catalog, stop_after=request.stop_after)
     error: BaseException | None = None

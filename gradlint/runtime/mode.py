@@ -17,7 +17,20 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from gradlint.runtime.knowledge import Knowledge, Known
 from gradlint.runtime.nodes import (
-    ARRAY, DISABLED, FROZEN, GRAD, INEXACT, LEAF, NUMBER, REMADE, ZERO, Nodes, grad_enabled, inexact, is_leaf, watch_function,
+    ARRAY,
+    DISABLED,
+    FROZEN,
+    GRAD,
+    INEXACT,
+    LEAF,
+    NUMBER,
+    REMADE,
+    ZERO,
+    Nodes,
+    grad_enabled,
+    inexact,
+    is_leaf,
+    watch_function,
 )  # fmt: skip
 from gradlint.runtime.places import DIRECT, Places
 
@@ -58,7 +71,9 @@ class Tape(TorchFunctionMode):
         self._switched = threading.local()
         self._numbers: dict[tuple[int, str], int] = {}
 
-    def __torch_function__(self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
         given = kwargs or {}
         if self.off:
             return func(*args, **given)
@@ -133,7 +148,7 @@ class Tape(TorchFunctionMode):
         nodes = self.nodes
         same = any(out is a for a in args) or any(out is a for a in kwargs.values())
         requires = out.requires_grad
-        if same and (requires and is_leaf(out) or not _written(known, args, kwargs)):
+        if same and ((requires and is_leaf(out)) or not _written(known, args, kwargs)):
             return  # a parameter written under no_grad stays a leaf; `x.contiguous()` may be x itself
         flags = 0
         switch = 0
@@ -279,7 +294,7 @@ class Tape(TorchFunctionMode):
         """The symptoms of the last backward have been seen; end the recording if that was asked for."""
         if self.stop_after and self.demands.backwards >= self.stop_after:
             self.off = True
-            if _get_current_function_mode() is self:
+            if _get_current_function_mode() is self:  # type: ignore[no-untyped-call]
                 self.__exit__(None, None, None)
                 self.left = True
 

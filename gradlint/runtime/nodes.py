@@ -46,7 +46,7 @@ class Node(NamedTuple):
     known: Known | None
     flags: int
     switch: int  #: which switch of the grad mode was in force; 0 if gradients were on
-    index: int  #: which of several outputs
+    output: int  #: which of several outputs
 
 
 class Flip(NamedTuple):
@@ -65,6 +65,7 @@ class Held:
         self.value = value
 
     def __call__(self) -> object:
+        """The object, as a weak reference would give it."""
         return self.value
 
 
@@ -80,7 +81,9 @@ class Nodes:
         self.flips: dict[tuple[int, int], Flip] = {}  #: by the node's site and output
         self.kept: set[int] = set()  #: nodes of demands that were kept
         self.recent: deque[int] = deque(maxlen=4)  #: the last roots
-        self.severed: dict[tuple[int, int], int] = {}  #: (result, input) of custom functions whose backward gave nothing (GRAD) or zeros (ZERO)
+        self.severed: dict[
+            tuple[int, int], int
+        ] = {}  #: (result, input) of custom functions whose backward gave nothing (GRAD) or zeros (ZERO)
         self.truncated = False
         self._at: dict[int, tuple[Reference, int, bool]] = {}
         self._held: OrderedDict[int, None] = OrderedDict()
@@ -176,7 +179,9 @@ class Nodes:
         self.put(tensor, node, matters=tensor.requires_grad)
         return node
 
-    def leaf(self, tensor: Tensor, site: int, *, known: Known | None = None, parents: Iterable[int] = (), more: int = 0) -> int:  # fmt: skip
+    def leaf(
+        self, tensor: Tensor, site: int, *, known: Known | None = None, parents: Iterable[int] = (), more: int = 0
+    ) -> int:
         """A leaf made at a site, on request from existing values (then it is remade)."""
         given = tuple(parents)
         flags = GRAD * tensor.requires_grad | LEAF | INEXACT * inexact(tensor) | more
@@ -189,7 +194,7 @@ class Nodes:
     def flip(self, node: int, args: Iterable[Any]) -> None:
         """Remember what went into an operation whose output requires no grad although an input does."""
         made = self.nodes[node]
-        key = (made.site, made.index)
+        key = (made.site, made.output)
         if key not in self.flips:
             live = next((a for a in args if isinstance(a, Tensor) and a.requires_grad), None)
             if live is not None:

@@ -168,15 +168,28 @@ class Source:
                 named = [d for d in node.decorator_list if word in self.text(self.of(d))]
                 if named:
                     return self.of(named[0])
-        return self._line(code.co_firstlineno)
+        return self.line(code.co_firstlineno)
+
+    def called(self, span: Span) -> str:
+        """What a call at a place calls, as messages write it."""
+        made = self.by_span.get(span)
+        name = _name(made) if made is not None else ""
+        return (
+            f".{name}()"
+            if isinstance(made, ast.Call) and isinstance(made.func, ast.Attribute)
+            else f"{name}()"
+            if name
+            else ""
+        )
 
     def _named(self, line: int, name: str) -> Span:
         """The operation of that name on a line, if there is exactly one; else the whole line."""
         found = [n for nodes in self.ends.values() for n in nodes if n.lineno <= line <= (n.end_lineno or 0)]
         called = [n for n in found if name and _name(n) == name]
-        return self.of(called[0]) if len(called) == 1 else self._line(line)
+        return self.of(called[0]) if len(called) == 1 else self.line(line)
 
-    def _line(self, line: int) -> Span:
+    def line(self, line: int) -> Span:
+        """The text of one line."""
         text = self.lines[line - 1] if line <= len(self.lines) else ""
         return Span(self.file, line, len(text) - len(text.lstrip()) + 1, line, len(text) + 1)
 
@@ -193,7 +206,7 @@ def owner_of(file: str) -> int:
     """Whose a file is."""
     if file.startswith("<"):
         return USER if file in linecache.cache and not file.startswith("<frozen") else TORCH
-    if file.startswith(_OWN) or "/torch/" in file.replace("\\", "/") and file.startswith(_LIBRARIES):
+    if file.startswith(_OWN) or ("/torch/" in file.replace("\\", "/") and file.startswith(_LIBRARIES)):
         return TORCH
     if file.startswith(_LIBRARIES) or "site-packages" in file or "dist-packages" in file:
         return LIBRARY

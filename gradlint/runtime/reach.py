@@ -14,7 +14,17 @@ from torch import Tensor
 
 Edge = tuple[Any, int]
 #: nodes whose derivative is zero everywhere
-ZERO = frozenset(("RoundBackward0", "RoundBackward1", "SignBackward0", "SgnBackward0", "FloorBackward0", "CeilBackward0", "TruncBackward0"))
+ZERO = frozenset(
+    (
+        "RoundBackward0",
+        "RoundBackward1",
+        "SignBackward0",
+        "SgnBackward0",
+        "FloorBackward0",
+        "CeilBackward0",
+        "TruncBackward0",
+    )
+)
 
 
 def edge(tensor: Tensor) -> Edge | None:

@@ -26,10 +26,8 @@ class Recording:
     def __init__(self, catalog: Catalog, *, stop_after: int = 0) -> None:
         outer = Recording._running
         self.outer = outer
-        self.places = outer.places if outer else Places()
-        self.nodes = outer.nodes if outer else Nodes(self.places)
-        self.demands = outer.demands if outer else Demands(self.places, self.nodes)
-        self.mode = outer.mode if outer else Tape(self.places, Knowledge(catalog), self.nodes, self.demands)
+        self.mode: Tape = outer.mode if outer else _made(catalog)
+        self.places, self.nodes, self.demands = self.mode.places, self.mode.nodes, self.mode.demands
         self.first = len(self.demands.kept)  #: the first demand of this recording
         self.error: BaseException | None = None
         self.ended_by: int | None = None  #: the kept demand whose exception left the recording
@@ -42,7 +40,7 @@ class Recording:
             Recording._running = self
             self._undo.callback(self._over)
             self._undo.enter_context(patches.made(self.mode))
-            self.mode.__enter__()
+            self.mode.__enter__()  # type: ignore[no-untyped-call]
             self._undo.callback(self._leave)
         return self
 
@@ -55,10 +53,16 @@ class Recording:
     def _leave(self) -> None:
         self.mode.off = True
         if not self.mode.left:
-            self.mode.__exit__(None, None, None)
+            self.mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def _over(self) -> None:
         Recording._running = None
+
+
+def _made(catalog: Catalog) -> Tape:
+    places = Places()
+    nodes = Nodes(places)
+    return Tape(places, Knowledge(catalog), nodes, Demands(places, nodes))
 
 
 def ender(error: BaseException) -> int | None:

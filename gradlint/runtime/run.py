@@ -58,8 +58,11 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     hooks: tuple[Hook, ...] = ()
     flips: tuple[Flipped, ...] = ()
     ran: tuple[Span, ...] = ()  #: of the places that were asked about: those whose statement ran
-    constants: tuple[tuple[Span, bool], ...] = ()  #: of the expressions that were asked about: whether they require grad
+    constants: tuple[
+        tuple[Span, bool], ...
+    ] = ()  #: of the expressions that were asked about: whether they require grad
     raised: str = ""  #: the exception that ended the program
+    raised_at: tuple[Span, ...] = ()  #: the user's own lines that it came through, the innermost first
     status: int = 0  #: the exit status that the program asked for
     backwards: int = 0
     operations: int = 0

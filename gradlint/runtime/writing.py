@@ -10,17 +10,32 @@ import ast
 from collections.abc import Iterator
 
 from gradlint.runtime.demands import Seen
-from gradlint.runtime.nodes import (
-    ARRAY, DISABLED, FROZEN, GRAD, GRADIENT, GRAPHLESS, INEXACT, LEAF, NUMBER, PARAMETER, REMADE, UNSEEN, ZERO, Node,
-)  # fmt: skip
 from gradlint.runtime.mode import Switch
+from gradlint.runtime.nodes import (
+    ARRAY,
+    DISABLED,
+    FROZEN,
+    GRAD,
+    GRADIENT,
+    GRAPHLESS,
+    INEXACT,
+    LEAF,
+    NUMBER,
+    PARAMETER,
+    REMADE,
+    UNSEEN,
+    ZERO,
+    Node,
+)  # fmt: skip
 from gradlint.runtime.places import DIRECT, THROUGH_LIBRARY, Source
 from gradlint.runtime.record import Recording
 from gradlint.runtime.run import Flipped, Hook, Observation, Run
 from gradlint.tape import Capture, Demand, Edge, Flow, Kind, Span, Tape, Value
 
 #: calls to which a gradient is handed without being used as a tensor
-_LOOKS = frozenset(("print", "repr", "str", "len", "isinstance", "hasattr", "type", "id", "bool", "is_tensor", "append", "format"))
+_LOOKS = frozenset(
+    ("print", "repr", "str", "len", "isinstance", "hasattr", "type", "id", "bool", "is_tensor", "append", "format")
+)
 _HOOKS = ("register-hook", "register_full_backward_hook", "register_full_backward_pre_hook", "register_backward_hook")
 
 
@@ -33,6 +48,7 @@ def run(recording: Recording) -> Run:
         hooks=tuple(writer.hooks()),
         flips=tuple(writer.flips()),
         raised=_told(recording.error),
+        raised_at=tuple(reversed(list(_lines(recording)))),
         backwards=recording.demands.backwards,
         operations=recording.nodes.moment,
         truncated=recording.nodes.truncated,
@@ -106,7 +122,11 @@ class Writer:
         tensors = [p for p in node.parents if p in self.ids]
         for parent in tensors:
             flow, cause = self._flow(number, node, parent)
-            by_mode = flow == Flow.CUTS and node.switch > 0 and cause == self._switched_by(self.recording.mode.switches[node.switch])
+            by_mode = (
+                flow == Flow.CUTS
+                and node.switch > 0
+                and cause == self._switched_by(self.recording.mode.switches[node.switch])
+            )
             span, op = self._switch(node.switch, own) if by_mode else (own, self._op(node, own))
             direct = self.places.through(node.site) != THROUGH_LIBRARY
             product = bool(row and row.product)
@@ -130,7 +150,9 @@ class Writer:
         """What happened to the gradient between an input and the output, and why."""
         flags, parent = node.flags, self.nodes.nodes[source]
         if flags & REMADE:
-            return Flow.CUTS, self._switched_by(self.recording.mode.switches[node.switch]) if flags & DISABLED and node.switch else "remade"
+            return Flow.CUTS, self._switched_by(
+                self.recording.mode.switches[node.switch]
+            ) if flags & DISABLED and node.switch else "remade"
         if flags & GRAPHLESS:
             return Flow.CUTS, "no-create-graph"
         if flags & GRAD:
@@ -152,7 +174,9 @@ class Writer:
             return "non-differentiable"
         if node.flags & DISABLED:
             return self._switched_by(self.recording.mode.switches[node.switch])
-        return (row.cause if row else "") or ("numpy" if node.flags & ARRAY else "number" if node.flags & NUMBER else "rebuild")
+        return (row.cause if row else "") or (
+            "numpy" if node.flags & ARRAY else "number" if node.flags & NUMBER else "rebuild"
+        )
 
     def _switched_by(self, switch: Switch) -> str:
         """Why gradients were off: the user's own mode, a library's, or what a function of torch is known for."""
@@ -170,7 +194,8 @@ class Writer:
         if switch.site < 0:
             return own, switch.label
         if switch.called:
-            return self.places.span(switch.site), f".{switch.called.rpartition('.')[2]}()"
+            span = self.places.span(switch.site)
+            return span, self._source(switch.site).called(span) or switch.label
         if switch.code is not None:
             word = switch.label.rpartition(".")[2].partition("(")[0]
             return self.places.source(switch.code.co_filename).decorator(switch.code, word), switch.label
@@ -185,12 +210,18 @@ class Writer:
 
     def _captures(self, number: int, node: Node) -> Iterator[Capture]:
         """What the program calls a value: the targets of the assignment whose right side it is."""
-        if node.site < 0 or node.index:
+        if node.site < 0 or node.output:
             return
         source = self._source(node.site)
         made = source.by_span.get(self._span(node))
         parent = source.parents.get(made) if made is not None else None
-        targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target] if isinstance(parent, ast.AnnAssign) else []
+        targets = (
+            parent.targets
+            if isinstance(parent, ast.Assign)
+            else [parent.target]
+            if isinstance(parent, ast.AnnAssign)
+            else []
+        )
         for target in targets:
             kind = {ast.Name: "variable", ast.Attribute: "attribute", ast.Subscript: "item"}.get(type(target))
             if kind is not None:
@@ -202,7 +233,6 @@ class Writer:
     def _demands(self) -> Iterator[Demand]:
         for i, seen in enumerate(self.demands):
             span = self.places.span(seen.site, {"autograd.grad": "grad"}.get(seen.kind, seen.kind.replace("-", "_")))
-            unknown = "" if seen.kind in ("backward", "autograd.grad", "grad-read", "export", "retain-grad", "register-hook") else "a module's hook"
             yield Demand(
                 id=i,
                 kind="register-hook" if seen.kind in _HOOKS else seen.kind,  # type: ignore[arg-type]
@@ -218,7 +248,7 @@ class Writer:
                 retains=seen.retains or seen.create_graph,
                 early=seen.early,
                 cleared=self.places.span(seen.cleared) if seen.cleared >= 0 else None,
-                unknown=unknown,
+                unknown="a hook on a module" if seen.kind in _HOOKS[1:] else "",
             )
 
     def _optimizers(self) -> Iterator[Demand]:
@@ -285,6 +315,16 @@ class Writer:
         for (site, _), flip in self.nodes.flips.items():
             if site >= 0:
                 yield Flipped(self.places.span(site), flip.shape, flip.grad_fn)
+
+
+def _lines(recording: Recording) -> Iterator[Span]:
+    """The user's own lines that the exception came through."""
+    tb = recording.error.__traceback__ if recording.error is not None else None
+    while tb is not None:
+        file = tb.tb_frame.f_code.co_filename
+        if recording.places.is_user(file):
+            yield recording.places.source(file).line(tb.tb_lineno)
+        tb = tb.tb_next
 
 
 def _told(error: BaseException | None) -> str:

@@ -1,0 +1,68 @@
+"""Showing an outcome, and how a command that reports ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradlint.cli import INTERRUPTED
+from gradlint.cli import _common as common
+
+if TYPE_CHECKING:
+    from gradlint.api import Outcome
+    from gradlint.config import Loaded
+
+
+def traced_options(command: Any) -> Any:
+    """The options of commands that run a script."""
+    timeout = click.option(
+        "--timeout", type=click.FloatRange(min=0, min_open=True), default=600.0, show_default=True, metavar="SECONDS",
+        help="Stop the script after this long.",
+    )  # fmt: skip
+    stop = click.option(
+        "--stop-after", type=click.IntRange(min=0), default=0, metavar="N",
+        help="Record only until N backwards are done and the optimizer steps; the script runs on (default: record all).",
+    )  # fmt: skip
+    return timeout(stop(command))
+
+
+def end(ctx: click.Context, outcome: Outcome, options: dict[str, Any], loaded: Loaded) -> None:
+    """Print the report and what is said beside it, and leave with the exit status."""
+    show(outcome, options)
+    for text in outcome.notes:
+        common.note(f"note: {text}")
+    for text in outcome.problems:
+        common.note(f"error: {text}")
+    if outcome.interrupted:
+        common.note("interrupted: the report holds what was found so far")
+        ctx.exit(INTERRUPTED)
+    ctx.exit(outcome.status(options["fail_on"] or loaded.config.fail_on, exit_zero=options["exit_zero"]))
+
+
+def show(outcome: Outcome, options: dict[str, Any]) -> None:
+    """The report on standard output or in its file; what its format cannot hold goes to standard error."""
+    from gradlint import report
+    from gradlint.report import _words as words
+    from gradlint.report._plain import printable
+
+    file: Path | None = options["output_file"]
+    color = options["color"] == "always" if file else common.colored(options["color"], terminal=common.on_terminal())
+    form = report.load(options["output_format"])
+    wishes = {"show_unknown": options["show_unknown"], "statistics": options["statistics"]}
+    screen = report.SCREEN if file else common.columns()
+    view = report.View(
+        outcome.texts.lines, outcome.sites, outcome.rules, screen, color, cells=outcome.texts.cells, **wishes
+    )
+    try:
+        text = form.render(outcome.report, view)
+    except report.MissingPackageError as error:
+        raise click.UsageError(str(error)) from error
+    if file is None:
+        common.write(common.unheard(text) if form.EXTRAS else text)
+    else:
+        common.save(file, text, "--output-file")
+    if not form.EXTRAS:
+        for line in words.extras(outcome.report, view):
+            click.echo(printable(line), err=True)

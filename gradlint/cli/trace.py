@@ -1,0 +1,59 @@
+"""`gradlint trace SCRIPT`: run a script and report what autograd did."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gradlint.cli import _common as common
+from gradlint.cli._report import end, traced_options
+from gradlint.report import formats
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option(
+    "--select", metavar="RULES", callback=common.names, multiple=True, help="Only these rules (names with commas)."
+)
+@click.option(
+    "--ignore", metavar="RULES", callback=common.names, multiple=True, help="Not these rules (names with commas)."
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "info"]),
+    help="Findings from this severity on make the exit status 1 (default: warning).",
+)
+@click.option("--exit-zero", is_flag=True, help="Exit status 0 even with findings.")
+@click.option("--output-format", type=click.Choice(formats()), default="full", show_default=True, help="How to report.")
+@click.option("--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file.")
+@traced_options
+@common.config_option
+@common.color_option
+@click.argument("script", type=click.Path(path_type=str))
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def command(ctx: click.Context, /, script: str, args: tuple[str, ...], **options: Any) -> None:
+    """Run SCRIPT with its ARGS and report where its gradients are lost.
+
+    This executes the script, in a process of its own, with everything that it does. Its output stays where it is; with a
+    format for machines on standard output it goes to standard error.
+    """
+    from gradlint import api, report, traced
+    from gradlint.runtime.launch import LaunchError, Request
+
+    if not Path(script).is_file():
+        raise click.UsageError(f"no such script: {script}")
+    loaded = common.settings([script], options["config_file"])
+    task = api.Task((script,), loaded, select=options["select"], ignore=(*options["ignore"], api.UNUSED))
+    quiet = options["output_file"] is None and not report.load(options["output_format"]).EXTRAS
+    common.note(f"note: executing {script}")
+    sys.stdout.flush()
+    try:
+        done = traced.trace(
+            task, Request(script, args, stop_after=options["stop_after"]), timeout=options["timeout"], quiet=quiet
+        )
+    except LaunchError as error:
+        raise click.UsageError(str(error)) from error
+    end(ctx, done.outcome, {**options, "show_unknown": False, "statistics": False}, loaded)

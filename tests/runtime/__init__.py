@@ -1,0 +1,1 @@
+"""The tracer: what it says of programs, against autograd and against the static half."""

@@ -1,0 +1,53 @@
+"""A sample of the fixtures under the tracer: what the static half reports is confirmed, and right programs are clean.
+
+All fixtures are run by the slow tests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gradlint import api
+from gradlint.config import Config, Loaded
+from gradlint.finding import Finding
+from gradlint.runtime import confirm
+from tests.proof import main_file, proof_of
+from tests.runtime.harness import found_in, traced_program
+from tests.test_fixtures import ROOT, programs
+
+#: proofs that autograd shows while the program runs
+SHOWN = ("raises", "none", "zero", "constant")
+SAMPLE = programs()[::9]
+
+
+def kind(path: Path) -> str:
+    """How a program is proved."""
+    return proof_of(main_file(path).read_text(encoding="utf-8"))[0]
+
+
+def confirmed(path: Path) -> tuple[list[Finding], list[Finding]]:
+    """The static findings with what a run says of them, and what the trace alone found."""
+    task = api.Task((str(path),), Loaded(Config(extend_select=("ALL",)), Path.cwd()))
+    static = api.reported(api.analyse(task)).report.findings
+    run = traced_program(path)
+    found = found_in(run)
+    judged = confirm.confirm(static, run, found)
+    return judged, confirm.missed(judged, found)
+
+
+@pytest.mark.parametrize("path", SAMPLE, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_nothing_is_refuted_and_right_programs_are_clean(path: Path) -> None:
+    judged, new = confirmed(path)
+    assert [f for f in judged if f.runtime.status == "refuted"] == []
+    assert [(f.rule, f.range) for f in new] == []
+    if kind(path) == "nonzero":
+        assert [f.rule for f in found_in(traced_program(path))] == []
+
+
+@pytest.mark.slow
+def test_nearly_every_finding_is_confirmed() -> None:
+    judged = [(p, f) for p in programs() if kind(p) in SHOWN for f in confirmed(p)[0] if f.severity != "info"]
+    open_ = [(p.name, f.rule, f.runtime.reason) for p, f in judged if f.runtime.status != "confirmed"]
+    assert len(open_) <= 0.05 * len(judged), open_
