@@ -77,6 +77,14 @@ class Source:
             marks.setdefault((step.file, step.cell), []).append(_Mark(number, step.range, step.label, main))
         return [Excerpt(named(*place), tuple(self._rows(place, own))) for place, own in marks.items() if own]
 
+    def text(self, file: str, cell: int | None, there: Range) -> str:
+        """What stands in a range."""
+        found = list(self.lines(file, cell)[there.start.line - 1 : there.end.line])
+        if found:
+            found[-1] = found[-1][: there.end.column - 1]
+            found[0] = found[0][there.start.column - 1 :]
+        return "\n".join(found)
+
     def _rows(self, file: _File, marks: Sequence[_Mark]) -> Iterator[Row]:
         lines = self.lines(*file)
         if file not in self._kinds:

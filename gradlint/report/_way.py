@@ -157,7 +157,9 @@ def _branches(finding: Finding) -> list[str]:
 
 def evidence(finding: Finding) -> dict[str, str]:
     """What the tracer saw, in words, by where it saw it."""
-    return {part: _said(value) for part, value in (finding.runtime.evidence or {}).items() if value is not None}
+    seen = {part: _said(value) for part, value in (finding.runtime.evidence or {}).items() if value is not None}
+    parts = ("input", "output", "demand")
+    return {part: seen[part] for part in (*parts, *seen) if part in seen}
 
 
 def _seen(finding: Finding, index: int) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradlint.finding import Finding
+from gradlint.finding import Edit, Finding
 from gradlint.report import MissingPackageError, Report, View
 from gradlint.report._plain import printable
 from gradlint.report._source import Source
@@ -77,7 +77,14 @@ def _shown(finding: Finding, source: Source) -> dict[str, Any]:
         "way": drawn(finding, _WAY),
         "also": [(place.label, at(place.file, place.range, place.cell)) for place in finding.also],
         "evidence": evidence(finding),
+        "edits": [_edit(edit, source) for edit in (finding.fix.edits if finding.fix else ())],
     }
+
+
+def _edit(edit: Edit, source: Source) -> dict[str, str]:
+    """What a fix replaces, and by what."""
+    before = source.text(edit.file, edit.cell, edit.range)
+    return {"place": at(edit.file, edit.range, edit.cell), "before": before, "after": edit.content}
 
 
 def _words(view: View) -> dict[str, str]:
