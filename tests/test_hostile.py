@@ -9,16 +9,18 @@ import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gradlint import api, config
-from gradlint.finding import Edit, FileError, Finding, Fix, Place, Position, Range, Runtime, Step
+from gradlint.finding import Contract, Edit, FileError, Finding, Fix, Place, Position, Range, Runtime, Step
 from gradlint.report import Report, View, formats, load, schema
 from gradlint.report._plain import flat, printable
 from tests.made import report
@@ -292,3 +294,28 @@ def test_what_is_explained_is_harmless(args: tuple[str, ...], tmp_path: Path) ->
     ran = subprocess.run(command, cwd=tmp_path, input=given, capture_output=True, check=True)
     assert ran.stdout
     assert harmless(ran.stdout.decode("utf-8"))
+
+
+PLACES = st.builds(Position, st.integers(-3, 12) | st.just(2**40), st.integers(-3, 40) | st.just(2**40))
+RANGES = st.builds(Range, PLACES, PLACES)
+ROLES = st.sampled_from(["capture", "step", "cut", "select", "demand", "cause", "unknown"])
+STEPS = st.builds(
+    Step, ROLES, st.sampled_from(["a.py", "b.py"]), RANGES, st.text(max_size=70), st.none() | st.integers(0, 3)
+)
+
+
+@given(
+    RANGES, st.lists(STEPS, max_size=5), st.sampled_from(get_args(Contract)), st.text(max_size=600), st.integers(1, 90)
+)
+@settings(max_examples=60, deadline=None)
+def test_no_place_is_too_odd_to_be_shown(
+    there: Range, path: list[Step], contract: Contract, text: str, screen: int
+) -> None:
+    from gradlint.report import html
+
+    finding = Finding("detach", contract, "error", "proved", text, "a.py", there, tuple(path), text)
+    lines = [*text.split("\n"), "x = y.detach()", "\t\t'特徴' + z", ""]
+    view = View(lambda _: lines, width=screen)
+    for name in formats():
+        assert load(name).render(report([finding]), view)
+    assert html.svg(report([finding]), view)

@@ -54,7 +54,8 @@ def test_a_page_tells_everything_of_a_finding() -> None:
     for expected in (
         "error score cannot reach features['conv']: .detach() cuts the gradient", "cam.py:7:24", "1 error, 0 warnings",
         "capture output of model[0], hooked", "demand", "help store `output`", "also cut off loss.backward() at cam.py:1:1",
-        "fix store the live tensor (unsafe) cam.py:7:30 − .detach()", "when it ran confirmed", "requires_grad yes, grad_fn ReluBackward0, shape [1, 512, 7, 7]",
+        "fix store the live tensor (unsafe) cam.py:7:30 − .detach()", "when it ran confirmed",
+        "requires_grad yes, grad_fn ReluBackward0, shape [1, 512, 7, 7]",
         "gradient none, raised RuntimeError: does not require grad", "5 demands for a gradient: 3 connected 1 severed 1 undecided",
     ):  # fmt: skip
         assert expected in told
@@ -199,6 +200,7 @@ def test_without_jinja2_the_user_is_told_how_to_get_it(monkeypatch: pytest.Monke
     import sys
 
     monkeypatch.setitem(sys.modules, "jinja2", None)
+    html._environment.cache_clear()
     for args in (("graph", "report.json", "-o", "x.html"), ("check", "cam.py", "--output-format", "html")):
         ran = click.testing.CliRunner().invoke(main, args, catch_exceptions=False)
         assert ran.exit_code == 2

@@ -76,7 +76,7 @@ def from_root(file: str, variable: str) -> str:
 
 def link(url: str) -> str:
     """Where the page of a rule can be read."""
-    return url if not url or "://" in url else f"{HOME}/blob/main/{url}"
+    return url if not url or url.startswith(("https://", "http://")) else f"{HOME}/blob/main/{url}"
 
 
 def way(finding: Finding) -> list[str]:

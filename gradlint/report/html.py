@@ -5,6 +5,7 @@ It needs no network and runs no script. Jinja2 escapes every foreign word; the t
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def _rendered(template: str, **words: Any) -> str:
     return unheard(_environment().get_template(template).render(**words))
 
 
+@cache
 def _environment() -> Environment:
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
