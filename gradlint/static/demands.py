@@ -20,7 +20,7 @@ from gradlint.static.values import (
     dict_items,
     options,
 )  # fmt: skip
-from gradlint.tape import Flow, Span
+from gradlint.tape import Flow, Kind, Span
 
 # --- backward --------------------------------------------------------------------------------------------------------
 
@@ -100,7 +100,9 @@ def autograd_grad(m: Machine, args: Args) -> Val:
     nodes = [n for n, _ in targets]
     record(m, "autograd.grad", args.span, roots, nodes, labels, create_graph=create, retains=_retains(args, 3))
     _want(m, nodes)
-    m.set(m.state, "asked", (*m.state.cells.get("asked", ()), *roots))
+    asked = roots if not nodes or any(m.kind_of(n) == Kind.UNKNOWN for n in nodes) else ()  # perhaps of any parameter
+    m.set(m.state, "asked", (*m.state.cells.get("asked", ()), *asked))
+    m.set(m.state, "answered", (*m.state.cells.get("answered", ()), *nodes))
     hooks.fire(m, roots, nodes, args, create)
     if not targets:
         return ListObj([hooks.gradient(m, roots, None, args.span, "gradient", create)], "list", True)
@@ -164,8 +166,9 @@ def end_of_run(m: Machine) -> None:
     roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
     if not m.whole or not roots:
         return
+    answered = frozenset(m.state.cells.get("answered", ()))
     for optimizer, parameters in m.state.cells.get("stepped", ()):
-        nodes = list(dict.fromkeys(p.cells[NODE] for p in parameters))
+        nodes = [n for n in dict.fromkeys(p.cells[NODE] for p in parameters) if n not in answered]
         labels = [m.tape.values[n].label for n in nodes]
         span = optimizer.span
         m.tape.demand(
