@@ -89,6 +89,7 @@ class Edge(msgspec.Struct, frozen=True):
     )
     select: bool = False  #: src only chose the positions that were read: index, mask, condition of where
     saves: bool = False  #: the operation certainly keeps tensors for its backward, which the first backward frees
+    reason: Span | None = None  #: what makes a custom operation cut: the `return` of its backward
 
 
 class Capture(msgspec.Struct, frozen=True):
@@ -108,6 +109,7 @@ DemandKind = Literal[
     "hook-read",  # what a hook should have caught is used, and is not there
     "register-hook",  # tensor.register_hook(...)
     "retain-grad",  # tensor.retain_grad()
+    "optimize",  # an optimizer is given a tensor that is no leaf
     "export",  # a NumPy function or .numpy() on a tensor that certainly requires grad: raises
     "loss-return",  # declared: what a loss function or a loss module returns
     "training-step",  # declared: what a library differentiates for the user
@@ -166,6 +168,7 @@ class Hook(msgspec.Struct, frozen=True):
     fired: tuple[int, ...] = ()  #: the moments it ran
     calls: tuple[HookedCall, ...] = ()  #: all forward passes of its module, from the beginning of the run
     certain: bool = True  #: a whole run, unconditional, on an object that only known code has seen
+    stack: tuple[Span, ...] = ()  #: the calls that led to the registration, outermost first
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -179,6 +182,7 @@ class Note(msgspec.Struct, frozen=True):
     cause_label: str = ""  #: for flags: "on" or "off", where it is known
     use: Span | None = None  #: where the program relies on it
     use_label: str = ""
+    made: Span | None = None  #: where the layer that overwrites was set up to do so
 
 
 class Tape(msgspec.Struct):

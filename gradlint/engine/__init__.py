@@ -67,6 +67,8 @@ def _broken(case: Case, demand: Demand) -> list[Finding]:
             found = [_of_target(case, demand, t) for t in _judged(case, demand)]
         case "export":
             found = [absent.export(case, demand)]
+        case "optimize":
+            found = [absent.non_leaf(case, demand, t) for t in demand.targets]
         case "hook-read":
             found = [hooks.missed(case, demand)]
         case "grad-read" if demand.early or demand.cleared:

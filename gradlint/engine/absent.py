@@ -71,7 +71,8 @@ def non_leaf(case: Case, demand: Demand, target: int) -> Finding | None:
     steps = paths.ended(
         [paths.taken(graph, target, demand.time), paths.step("cause", place, "made by an operation")], demand
     )
-    message = f"{name(case, demand, target)} is no leaf: its .grad is not kept"
+    lost = "the optimizer refuses it" if demand.kind == "optimize" else "its .grad is not kept"
+    message = f"{name(case, demand, target)} is no leaf: {lost}"
     severity = None if demand.certain else "warning"
     return finding(case, Claim("non-leaf", "", place, message, steps, likely=not demand.certain, severity=severity))  # type: ignore[arg-type]
 

@@ -59,7 +59,8 @@ def _mistimed(case: Case, demand: Demand, hook: Hook) -> Finding | None:
 
 def _dead(case: Case, demand: Demand, hook: Hook, fate: Fate) -> Finding | None:
     message = f"{paths.text(hook.label)} never fires: {fate.reason}"
-    steps = paths.ended([_registered(hook), *fate.causes], demand)
+    called = [paths.step("cause", span, "registered from here") for span in hook.stack[-2:] if span != hook.span]
+    steps = paths.ended([*called, _registered(hook), *fate.causes], demand)
     return finding(case, Claim("dead-hook", "", hook.span, message, steps))
 
 

@@ -67,6 +67,8 @@ def _at(note: Note) -> Step:
 
 def _steps(note: Note) -> Iterator[Step]:
     yield paths.step("capture", note.span, note.label)
+    if note.made is not None:
+        yield paths.step("cause", note.made, "made to work in place")
     if note.cause is not None:
         yield paths.step("cause", note.cause, note.cause_label)
     if note.use is not None:

@@ -82,6 +82,8 @@ def _walk(graph: Graph, way: Way, demand: Demand) -> Iterator[Step]:
 def _crossing(graph: Graph, edge: Edge, frontier: bool) -> Iterator[Step]:
     """What an edge itself shows: nothing where it carries."""
     if frontier or (edge.flow == Flow.CUTS and not edge.select):
+        if edge.reason is not None:
+            yield step("cause", edge.reason, "the backward gives no gradient here")
         yield cut_step(edge)
         if edge.at is not None:
             yield step("step", edge.at, graph.values[edge.dst].label)

@@ -301,33 +301,32 @@ def apply_function(m: Machine, cls: ClassObj, args: Args) -> Val:
     dead = _dead_inputs(m, cls, len(args.positional))
     inputs: list[Input] = []
     for i, value in enumerate(args.positional):
-        cut = dead is not None and i < len(dead) and dead[i]
-        inputs += [
-            Input(n, Flow.CUTS if cut else Flow.CARRIES, "custom-function" if cut else "") for n in nodes_used(m, value)
-        ]
+        nodes = nodes_used(m, value)
+        if i < len(dead) and dead[i] is not None:
+            inputs += [Input(n, Flow.CUTS, "custom-function", reason=dead[i]) for n in nodes]
+        else:
+            inputs += [Input(n) for n in nodes]
     op = f"{cls.node.name}.apply()"
     if isinstance(result, tuple):
         return tuple(Tensor(compute(m, op, inputs, args.span)) for _ in result)
     return Tensor(compute(m, op, inputs, args.span))
 
 
-def _dead_inputs(m: Machine, cls: ClassObj, count: int) -> list[bool] | None:
-    """Which inputs get nothing: a literal None or zeros in every return of `backward`."""
+def _dead_inputs(m: Machine, cls: ClassObj, count: int) -> list[Span | None]:
+    """For each input the `return` of `backward` that gives it nothing: a literal None in every return."""
     backward, _ = classes.find(m, cls, "backward")
     inner = backward.function if isinstance(backward, Wrapped) else backward
-    if not isinstance(inner, Function) or not isinstance(inner.node, FunctionDef):
-        return None
-    returns = [r.value for r in _returns(inner.node.body)]
-    if not returns:
-        return None
-    rows = [
-        [_gives_nothing(e) for e in (r.elements if isinstance(r, TupleExpr) else (r,))]
-        for r in returns
-        if r is not None
-    ]
-    if not rows:
-        return [True] * count
-    return [all(i < len(row) and row[i] for row in rows) for i in range(count)]
+    returns = _returns(inner.node.body) if isinstance(inner, Function) and isinstance(inner.node, FunctionDef) else []
+    if not isinstance(inner, Function) or not returns:
+        return []
+    rows = [_given(r.value) for r in returns if r.value is not None]
+    last = Span(inner.module.program.file, *returns[-1].place)
+    return [last if all(i < len(row) and row[i] for row in rows) else None for i in range(count)]
+
+
+def _given(value: Expr) -> list[bool]:
+    """Which gradients a returned expression leaves out."""
+    return [_gives_nothing(e) for e in (value.elements if isinstance(value, TupleExpr) else (value,))]
 
 
 def _gives_nothing(node: Expr) -> bool:
@@ -404,6 +403,7 @@ def optimizer(m: Machine, name: str, args: Args) -> Val:
     made.cells["$params"] = tuple(found)
     for parameter in found:
         m.tape.wanted.add(parameter.cells[NODE])
+        gradients.optimized(m, parameter, args.span)
     return made
 
 

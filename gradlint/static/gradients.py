@@ -108,6 +108,15 @@ def _use_kept(m: Machine, value: Tensor, sure: bool) -> None:
         record(m, "grad-read", m.statement_span(), roots, [node], [label], cleared=zeroed[0], since=zeroed[1])
 
 
+def optimized(m: Machine, parameter: Tensor, span: Span) -> None:
+    """An optimizer is given a tensor: one that certainly is no leaf it refuses (torch 2.13)."""
+    node, moved = parameter.cells[NODE], parameter.cells.get("$moved", "yes")
+    known = m.tape.values[node]
+    refused = m.tape.requires[node] == "yes" and not known.leaf and moved != "no"
+    if refused and parameter.cells.get("$retained") is not True and m.doubt == 0:
+        record(m, "optimize", span, (), [node], [known.label], retained=False, certain=moved == "yes")
+
+
 # --- when there is one -----------------------------------------------------------------------------------------------
 
 

@@ -53,6 +53,7 @@ class Registration:
         "owner",
         "removed",
         "span",
+        "stack",
         "time",
         "value",
     )
@@ -61,6 +62,7 @@ class Registration:
         self.kind: HookKind = kind
         self.function = args.get(0, "hook")
         self.span, self.frame = args.span, args.frame
+        self.stack = tuple(m.stack)
         self.owner = owner  #: the module; for a layer that is not known, the model it was read from
         self.layer: Val = owner
         self.value = value
@@ -389,6 +391,7 @@ def _record(m: Machine, hook: Registration, seen_outside: set[int]) -> Hook:
         value=hook.value,
         removed=span,
         removed_at=time,
+        stack=hook.stack,
         fired=tuple(hook.fired),
         calls=tuple(call for module, call in m.module_calls if module is hook.owner and hook.owner is not None),
         certain=hook.certain and not m.outside_code and id(hook.owner) not in seen_outside,

@@ -172,7 +172,7 @@ def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
     if value.kwargs.get("inplace") is True or (value.args and value.args[-1] is True):
         written = args.get(0)
         if isinstance(written, Tensor) and base.startswith("torch.nn.") and _has_inplace(base):
-            overwrites.written(m, written, args.span)
+            overwrites.written(m, written, args.span, value.span)
             m.set(written, NODE, compute(m, op, [*given, *weights], args.span))
             return written
     node = compute(m, op, [*given, *weights], args.span)

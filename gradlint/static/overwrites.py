@@ -37,15 +37,15 @@ def guard(m: Machine, value: Val, span: Span) -> Val:
     return made
 
 
-def written(m: Machine, value: Tensor, span: Span) -> None:
-    """A tensor is changed in place."""
+def written(m: Machine, value: Tensor, span: Span, made: Span | None = None) -> None:
+    """A tensor is changed in place, perhaps by a layer that was made to do so."""
     if m.doubt or m.rehearsing:
         return
     hook = value.cells.get(GUARDED, MISSING)
     if isinstance(hook, Span) and m.mode.enabled is not False:
-        _note(m, "written-view", hook, m.text(hook), span, span)
+        _note(m, "written-view", hook, m.text(hook), span, span, made)
     for held in _sharing(value):
-        _overwrite(m, held, span)
+        _overwrite(m, held, span, made)
 
 
 def _sharing(value: Tensor) -> list[Tensor]:
@@ -56,13 +56,13 @@ def _sharing(value: Tensor) -> list[Tensor]:
     return [t for t in (origin, origin.base, *_list(origin, ALIASES)) if t is not None]
 
 
-def _overwrite(m: Machine, held: Tensor, span: Span) -> None:
+def _overwrite(m: Machine, held: Tensor, span: Span, made: Span | None) -> None:
     """The capture holds other numbers from now on, unless the program changes it by way of where it is kept."""
     kept = held.cells.get(KEPT)
     if not isinstance(kept, tuple) or OVERWRITTEN in held.cells or held.cells.get(TAKEN_UP) == m.statement_span():
         return
     if kept[2] == m.pass_begun:
-        m.set(held, OVERWRITTEN, (*kept, span))
+        m.set(held, OVERWRITTEN, (*kept, span, made))
 
 
 def take_up(m: Machine, value: Val) -> None:
@@ -76,14 +76,21 @@ def use(m: Machine, value: Tensor) -> None:
     kept = value.cells.get(OVERWRITTEN, MISSING)
     if not isinstance(kept, tuple) or TAKEN_UP not in value.cells or m.doubt or m.rehearsing:
         return
-    span, label, begun, cause = kept
+    span, label, begun, cause, made = kept
     if m.pass_begun != begun:
-        _note(m, "overwritten", span, label, cause, m.statement_span())
+        _note(m, "overwritten", span, label, cause, m.statement_span(), made)
 
 
-def _note(m: Machine, kind: str, span: Span, label: str, cause: Span, used: Span) -> None:
+def _note(m: Machine, kind: str, span: Span, label: str, cause: Span, used: Span, made: Span | None) -> None:
     m.tape.note(
-        kind=kind, span=span, label=label, cause=cause, cause_label=m.text(cause), use=used, use_label=m.text(used)
+        kind=kind,
+        span=span,
+        label=label,
+        cause=cause,
+        cause_label=m.text(cause),
+        use=used,
+        use_label=m.text(used),
+        made=made,
     )
 
 

@@ -26,6 +26,7 @@ class Input(msgspec.Struct, frozen=True):
     product: bool = False
     select: bool = False
     saves: bool = False
+    reason: Span | None = None
 
 
 class Recorder:
@@ -104,6 +105,7 @@ class Recorder:
                 foreign,
                 given.select,
                 given.saves,
+                given.reason,
             )
         self.requires[node] = self._answer(node, joined)
         return node
@@ -159,9 +161,9 @@ class Recorder:
 
     def edge(self, src: int, dst: int, span: Span, op: str, flow: Flow, cause: str = "", at: Span | None = None,
               term: bool = False, product: bool = False, foreign: bool = False, select: bool = False,
-              saves: bool = False) -> None:  # fmt: skip
+              saves: bool = False, reason: Span | None = None) -> None:  # fmt: skip
         """Data flows from one value to another (see `tape.Edge`)."""
-        made = Edge(src, dst, span, op, flow, self.tick(), cause, at, term, product, foreign, select, saves)
+        made = Edge(src, dst, span, op, flow, self.tick(), cause, at, term, product, foreign, select, saves, reason)
         self.edges.append(made)
         self.into[dst].append(made)
 
@@ -188,7 +190,7 @@ def record(m: Machine, kind: DemandKind, span: Span, roots: Sequence[int], targe
     m.sites[span] = label
     m.tape.demand(
         kind=kind, span=span, label=label, roots=tuple(roots), targets=tuple(targets), target_labels=tuple(labels),
-        whole=m.whole, certain=m.doubt == 0, stack=tuple(m.stack), **more,
+        whole=m.whole, stack=tuple(m.stack), **{"certain": m.doubt == 0, **more},
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ callables that need code are in `functions`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gradlint.static import demands, gradients
@@ -248,9 +248,18 @@ def _several(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
 
 
 def _export_raises(m: Machine, receiver: Val, args: Args) -> None:
-    """A NumPy call on a tensor that certainly requires grad raises: a demand of its own."""
+    """A NumPy call on a tensor that certainly requires grad, or on a list of such, raises: a demand of its own."""
     for value in ([receiver] if receiver is not None else []) + args.all():
-        if isinstance(value, Tensor):
-            node = value.cells[NODE]
-            if m.tape.requires[node] == "yes":
-                demands.exported(m, node, args.span)
+        for tensor in _tensors(value):
+            if m.tape.requires[tensor.cells[NODE]] == "yes":
+                demands.exported(m, tensor.cells[NODE], args.span)
+                break
+
+
+def _tensors(value: Val, depth: int = 3) -> Iterator[Tensor]:
+    """The tensors that NumPy meets when it makes an array of a value: itself or a sequence's, not a dict's."""
+    if isinstance(value, Tensor):
+        yield value
+    elif depth and (isinstance(value, tuple) or (isinstance(value, ListObj) and value.cells.get("$open") is not True)):
+        for part in value if isinstance(value, tuple) else content(value):
+            yield from _tensors(part, depth - 1)
