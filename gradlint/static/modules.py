@@ -93,10 +93,10 @@ def library_init(m: Machine, made: Instance, base: str, args: Args) -> Val:
     made.args, made.kwargs = tuple(args.positional), dict(args.keywords)
     if is_module_class(m, base):
         layers.build(m, made, base, args)
-    elif base in _DICTS:
-        m.set(made, "$inner", builtin_functions.FUNCTIONS["builtins.dict"](m, args))
-    elif base in _LISTS:
-        m.set(made, "$inner", builtin_functions.FUNCTIONS["builtins.list"](m, args))
+    elif base in _DICTS or base in _LISTS:
+        plain = "builtins.dict" if base in _DICTS else "builtins.list"
+        build = builtin_functions.FUNCTIONS.get(base, builtin_functions.FUNCTIONS[plain])
+        m.set(made, "$inner", build(m, args))
     return made
 
 
