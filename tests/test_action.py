@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gradlint.report import formats
 from tests.runner import commands
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,9 +27,12 @@ def action() -> Any:
     return yaml.safe_load(ACTION.read_text(encoding="utf-8"))
 
 
-def blocks() -> list[str]:
-    """The YAML that the README shows."""
-    return re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+PAGES = ("README.md", "docs/ci.md")
+
+
+def blocks(page: str, kind: str = "yaml") -> list[str]:
+    """What a page shows of a kind."""
+    return re.findall(rf"```{kind}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def valid(schema: str, file: Path) -> None:
@@ -43,29 +47,52 @@ def test_github_takes_the_action() -> None:
         assert "${{" not in step.get("run", ""), "an input inside a script would be an injection"
 
 
-def test_gitlab_takes_the_snippet(tmp_path: Path) -> None:
-    (block,) = [b for b in blocks() if "codequality:" in b]
+@pytest.mark.parametrize("page", PAGES)
+def test_gitlab_takes_the_snippet(page: str, tmp_path: Path) -> None:
+    (block,) = [b for b in blocks(page) if "codequality:" in b]
     (tmp_path / ".gitlab-ci.yml").write_text(block, encoding="utf-8")
     valid("vendor.gitlab-ci", tmp_path / ".gitlab-ci.yml")
 
 
-def test_github_takes_the_snippet(tmp_path: Path) -> None:
-    (block,) = [b for b in blocks() if "upload-sarif" in b]
+@pytest.mark.parametrize(("page", "mark"), [*((p, "upload-sarif") for p in PAGES), ("docs/ci.md", "reviewdog")])
+def test_github_takes_the_snippet(page: str, mark: str, tmp_path: Path) -> None:
+    (block,) = [b for b in blocks(page) if mark in b]
     steps = yaml.safe_load(block)
-    assert steps[0]["with"].keys() <= action()["inputs"].keys()
+    ours = [step["with"] for step in steps if str(step.get("uses")).startswith("gradlint/")]
+    assert all(given.keys() <= action()["inputs"].keys() for given in ours)
     workflow = {"on": "push", "jobs": {"lint": {"runs-on": "ubuntu-latest", "steps": steps}}}
     (tmp_path / "lint.yml").write_text(json.dumps(workflow), encoding="utf-8")
     valid("vendor.github-workflows", tmp_path / "lint.yml")
 
 
-def test_the_commands_of_the_gitlab_snippet_run(tmp_path: Path) -> None:
-    (block,) = [b for b in blocks() if "codequality:" in b]
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_the_gitlab_snippet_run(page: str, tmp_path: Path) -> None:
+    (block,) = [b for b in blocks(page) if "codequality:" in b]
     command = yaml.safe_load(block)["gradlint"]["script"][-1]
     (tmp_path / "train.py").write_text(CUT, encoding="utf-8")
     words = [sys.executable, "-m", *command.split()]
     assert subprocess.run(words, cwd=tmp_path, check=False).returncode == 1
     (problem,) = json.loads((tmp_path / "gl-code-quality-report.json").read_text(encoding="utf-8"))
     assert problem["check_name"] == "detach"
+
+
+def test_every_command_of_the_page_runs(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text(CUT, encoding="utf-8")
+    lines = [line for block in blocks("docs/ci.md", "console") for line in block.splitlines()]
+    assert len(lines) > 5
+    for line in lines:
+        ran = subprocess.run(
+            [sys.executable, "-m", *line.split()], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == (0 if line.startswith("gradlint graph") else 1), line + ran.stderr
+    made = {"gradlint.sarif", "gradlint.xml", "report.json", "way.html", "way.svg"}
+    assert made <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_page_names_every_format() -> None:
+    text = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(formats())
 
 
 class Job:
