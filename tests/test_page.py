@@ -173,6 +173,15 @@ def test_graph_shows_no_source_outside_the_root(folder: Path) -> None:
     assert "swordfish" not in (folder / "x.html").read_text(encoding="utf-8")
 
 
+def test_the_picture_in_the_readme_is_drawn_by_gradlint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    ran = click.testing.CliRunner().invoke(main, ("fixtures/gradcam/readme_cam.py", "--output-format", "json"))
+    assert graph("-", "-o", str(tmp_path / "way.svg"), given=ran.stdout).exit_code == 0
+    drawn_now = (tmp_path / "way.svg").read_text(encoding="utf-8")
+    assert drawn_now == (ROOT / "docs" / "readme_cam.svg").read_text(encoding="utf-8"), "run `make update`"
+    assert "(docs/readme_cam.svg)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
