@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -30,9 +31,11 @@ Cause = Literal[
 ]  # fmt: skip
 Returns = Literal[
     "tensor", "array", "number", "scalar", "none", "self", "list", "tuple", "tensors", "unknown", "module", "image", "instance",
+    "given",
 ]  # fmt: skip
 Saves = Literal["", "input", "output", "both", "inner"]
 ModeWord = Literal["", "no-grad", "enable-grad"]
+DemandWord = Literal["", "root", "score", "input", "layer", "return"]
 
 CAUSES: tuple[str, ...] = tuple(word for word in get_args(Cause) if word)
 SECTIONS = ("What it does", "Why it matters", "Bad", "Good", "Fix safety", "What it does not report")
@@ -41,6 +44,8 @@ PAGES = "rules/"  #: where `Rule.url` points; relative to the project
 _TITLE = re.compile(r"# (\S+)\n")
 _TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_VERSION = re.compile(r"\d+(\.\d+)*")
+_ROW = re.compile(r'^"([^"\n]+)"[ \t]*=', re.MULTILINE)
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
@@ -69,13 +74,14 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     module: bool = False  #: a class of modules
     parameters: tuple[str, ...] = ()  #: of a module class: its parameter attributes
     factory: bool = False  #: makes a fresh leaf; honours requires_grad=
-    demand: str = ""  #: a call that itself asks for a gradient
+    demand: DemandWord = ""  #: a call that itself asks for a gradient: of what (see `static/declared`)
     term: bool = False  #: the result is a sum of the inputs
     product: bool = False  #: the result is a product of the inputs
     aliases: tuple[str, ...] = ()  #: further qualified names with the same behaviour
     select: tuple[str, ...] = ()  #: arguments that only select: index, mask, condition
-    until: str = ""
-    since: str = ""
+    since: str = ""  #: the release of the library that brought this behaviour
+    until: str = ""  #: the last release that had it; the row still speaks, for code that uses it is that old
+    unproved: bool = False  #: nobody could run it: counts as unknown where it says that something is lost
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,12 +98,13 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool = True
 
 
-class _Library(msgspec.Struct, forbid_unknown_fields=True):
+class Library(msgspec.Struct, forbid_unknown_fields=True):
     """The reserved table of a model file: which release the rows were proved against."""
 
     name: str
     version: str = ""
     generated: bool = False
+    unproved: bool = False  #: all rows of the file are
 
 
 class Catalog:
@@ -142,11 +149,13 @@ class Catalog:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """A `*` stands for one segment of a name, at the end for one or more."""
+    """A `*` stands for any part of one segment of a name; alone at the end, for one segment or more."""
     wanted, given = pattern.split("."), name.split(".")
     if wanted[-1] == "*" and len(given) > len(wanted):
         given = given[: len(wanted)]
-    return len(wanted) == len(given) and all(w in ("*", g) for w, g in zip(wanted, given, strict=True))
+    return len(wanted) == len(given) and all(
+        w in ("*", g) or ("*" in w and fnmatchcase(g, w)) for w, g in zip(wanted, given, strict=True)
+    )
 
 
 def data_folder() -> Path:
@@ -225,13 +234,18 @@ def _rule(path: Path, fields: Mapping[str, object]) -> Rule:
 
 
 def _read_model(path: Path) -> list[Row]:
+    library, tables = _library(path)
+    unproved = {"unproved": True} if library is not None and library.unproved else {}
+    return [_row(path, name, {**unproved, **body} if isinstance(body, dict) else body) for name, body in tables.items()]
+
+
+def _library(path: Path) -> tuple[Library | None, dict[str, Any]]:
+    """What a model file says of itself, and its rows as they stand there."""
     tables = _parse(path, _read(path))
     try:
-        if "library" in tables:
-            msgspec.convert(tables.pop("library"), _Library)
+        return msgspec.convert(tables.pop("library", None), Library | None), tables
     except msgspec.ValidationError as error:
         raise CatalogError(f"{path}: table 'library': {error}") from error
-    return [_row(path, name, body) for name, body in tables.items()]
 
 
 def _row(path: Path, name: str, body: object) -> Row:
@@ -241,12 +255,40 @@ def _row(path: Path, name: str, body: object) -> Row:
         row = msgspec.convert({**body, "name": name}, Row)
     except msgspec.ValidationError as error:
         raise CatalogError(f"{path}: row '{name}': {error}") from error
+    wrong = _contradiction(row)
+    if wrong:
+        raise CatalogError(f"{path}: row '{name}': {wrong}")
+    return _silent(row) if row.unproved else row
+
+
+def _contradiction(row: Row) -> str:
+    """What keys of a row do not fit each other, or nothing."""
     for word in ("cuts", "zeroes"):
         if not row.cause and (row.flow == word or word in row.outputs):
-            raise CatalogError(f"{path}: row '{name}': flow '{word}' needs a key 'cause'")
+            return f"flow '{word}' needs a key 'cause'"
     if row.fields and len(row.fields) != len(row.outputs):
-        raise CatalogError(f"{path}: row '{name}': as many 'fields' as 'outputs' are needed")
-    return row
+        return "as many 'fields' as 'outputs' are needed"
+    for key, names in (
+        ("inputs", row.inputs),
+        ("select", row.select),
+        ("when", (row.when,) if row.when and not row.module else ()),
+    ):
+        strange = next((name for name in names if name not in ("self", *row.signature, *row.parameters)), None)
+        if strange is not None:
+            return f"key '{key}' names '{strange}', which is not in 'signature'"
+    if row.demand in ("root", "score", "input", "layer") and not row.inputs:
+        return f"demand '{row.demand}' needs a key 'inputs'"
+    for key, version in (("since", row.since), ("until", row.until)):
+        if version and not _VERSION.fullmatch(version):
+            return f"key '{key}' is no version: '{version}'"
+    return ""
+
+
+def _silent(row: Row) -> Row:
+    """A row that nobody proved: its result is of unknown making, and it asks for nothing."""
+    return msgspec.structs.replace(
+        row, flow="unknown", outputs=(), fields=(), when="", cause="", mode="", demand="", raises=False, factory=False
+    )
 
 
 def _read(path: Path) -> str:
@@ -260,4 +302,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise CatalogError(f"{path}: not valid TOML: {error}") from error
+        names = _ROW.findall(text)
+        twice = next((name for name in names if names.count(name) > 1), None)
+        told = f"row '{twice}' is there twice" if twice else "not valid TOML"
+        raise CatalogError(f"{path}: {told}: {error}") from error

@@ -124,7 +124,12 @@ def test_extra_rows_replace_own_rows(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ('"a.f" = { name = "b" }', r"a\.f.*name"),
         ('"a.f" = 1', r"a\.f"),
         ('"a.f" = { aliases = ["a.g"] }\n"a.g" = {}', r"a\.g.*already in"),
-        ('"a.f" = {}\n"a.f" = {}', "TOML"),
+        ('"a.f" = {}\n"a.f" = {}', r"a\.f.*twice"),
+        ('"a.f" = { inputs = ["x"] }', r"a\.f.*inputs.*'x'.*signature"),
+        ('"a.f" = { demand = "root" }', r"a\.f.*demand.*inputs"),
+        ('"a.f" = { demand = "sum" }', r"a\.f.*sum"),
+        ('"a.f" = { since = "v2" }', r"a\.f.*since.*v2"),
+        ('"a.f" = {', "TOML"),
         ('[library]\nname = "a"\nrelease = "1"', "library.*release"),
     ],
 )
@@ -142,3 +147,22 @@ def test_two_files_may_not_hold_the_same_row(tmp_path: Path) -> None:
 def test_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"missing\.toml"):
         catalog.read_models([tmp_path / "missing.toml"])
+
+
+def test_what_nobody_proved_says_nothing_is_lost(tmp_path: Path) -> None:
+    text = '"a.f" = { flow = "cuts", cause = "library", unproved = true }\n"a.g" = { mode = "no-grad", cause = "library" }\n'
+    loaded = catalog.read_models([model(tmp_path, text)])
+    assert [(row.flow, row.mode, row.unproved) for row in loaded.values()] == [
+        ("unknown", "", True),
+        ("carries", "no-grad", False),
+    ]
+    whole = catalog.read_models([model(tmp_path, 'library = { name = "a", unproved = true }\n' + text, "all.toml")])
+    assert {row.flow for row in whole.values()} == {"unknown"}
+
+
+def test_a_star_stands_for_part_of_a_segment(tmp_path: Path) -> None:
+    path = model(tmp_path, '"a.*Model" = {}\n"a.get_*" = { flow = "constant" }\n"a.*" = { flow = "unknown" }\n')
+    loaded = Catalog.load([path])
+    flows = {name: row.flow for name in ("a.BertModel", "a.get_it", "a.other") if (row := loaded.row(name))}
+    assert flows == {"a.BertModel": "carries", "a.get_it": "constant", "a.other": "unknown"}
+    assert loaded.row("b.BertModel") is None

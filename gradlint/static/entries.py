@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlint.finding import FileError
-from gradlint.static import calls, classes, demands, flags, gradients, hooks, imports
+from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
@@ -20,7 +20,7 @@ from gradlint.static.machine import Machine, defined
 from gradlint.static.sites import dotted
 from gradlint.static.store import MISSING
 from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
-from gradlint.static.words import may_demand
+from gradlint.static.words import DECLARING, may_demand
 from gradlint.tape import Span, Tape
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ class Runs:
         """Partial runs of the functions and methods of a file that no run has called and that may demand something."""
         source = self.project.source(path)
         lines = source.text.splitlines() if source else []
-        wanted = [d for d in _definitions(program.body) if may_demand(d, lines)]
+        declaring = source is not None and any(library in source.text for library in DECLARING)
+        wanted = [d for d in _definitions(program.body) if declaring or may_demand(d, lines)]
         if all(self._was_called(program.file, d) for d in wanted):
             return
         m = Machine(self.catalog, self.project, PARTIAL_RUN, whole=False)
@@ -139,14 +140,15 @@ class Runs:
                 self._life(m, frame, start, value, node)
 
     def _partial(
-        self, m: Machine, frame: Frame, start: int, value: Val, node: p.FunctionDef, receiver: Val = None
-    ) -> None:
+        self, m: Machine, frame: Frame, start: int, value: Val, node: p.FunctionDef, receiver: Val = None,
+        call: declared.Call = calls.call,
+    ) -> None:  # fmt: skip
         m.steps = 0
         span = m.span(frame, node.name_place)
         args = Args(span, frame, [receiver] if receiver is not None else [])
         args.rest = True
         try:
-            gradients.use_all(m, [calls.call(m, value, args)])
+            gradients.use_all(m, [call(m, value, args)])
             demands.declared_losses(m)
         except Raised:
             pass
@@ -174,7 +176,7 @@ class Runs:
             bound = classes.bind(m, value, made, owner)
             target = bound.function if isinstance(bound, Wrapped) and bound.kind == "property" else bound
             receiver = made if isinstance(bound, Wrapped) and bound.kind == "property" else None
-            self._partial(m, frame, begun, target, method, receiver)
+            self._partial(m, frame, begun, target, method, receiver, declared.caller(m, made, method.name))
         m.store.rollback(start)
 
     def _construct(self, m: Machine, frame: Frame, cls: ClassObj) -> Instance:

@@ -313,7 +313,7 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
     row = m.catalog.row(name) if "." in name else m.catalog.row(f"{getattr(value.cls, 'name', '')}.{name}")
     if row is not None:
         args.more = [*args.more, *value.cells.get(HELD, ())]
-        return library.by_row(m, row, f".{short}()", None, args)
+        return library.by_row(m, row, f".{short}()", None, args, value)
     return calls.unknown_call(m, Native(value, short), args, m.text(args.span))
 
 

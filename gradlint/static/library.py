@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradlint.static import builtin_functions, calls, functions, gradients, modes, modules, overwrites
+from gradlint.static import builtin_functions, calls, declared, functions, gradients, modes, modules, overwrites
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
-from gradlint.static.rows import apply, compute, export_source, nodes_used
-from gradlint.static.values import NODE, Array, ClassObj, Instance, Lib, Mode, Native, Tensor, Val, Wrapped
+from gradlint.static.rows import KINDS, apply, compute, export_source, instance, nodes_used, wrap
+from gradlint.static.values import NODE, Array, ClassObj, Instance, Lib, Native, Tensor, Val, Wrapped
 from gradlint.tape import Flow, Kind
 
 if TYPE_CHECKING:
@@ -42,19 +42,19 @@ def call(m: Machine, name: str, args: Args) -> Val:
         modules.begin(m, made)
         return modules.library_init(m, made, name, args)
     row = m.catalog.row(name)
+    if row is not None and row.returns == "instance":
+        return instance(name, args)
     if row is not None:
         return by_row(m, row, f"{name}()", None, args)
     return _without_row(m, name, args)
 
 
-def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
-    """Apply a row, in the grad mode it says."""
+def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Instance | None = None) -> Val:
+    """Apply a row, in the grad mode it says; `holder` is the library object whose method it is."""
+    if row.demand:
+        declared.ask(m, row, holder, args)
     if row.mode == "no-grad":
-        with modes.entered(m, Mode(False, args.span, op)):
-            inputs = [Input(n) for v in (receiver, *args.all()) if v is not None for n in nodes_used(m, v)]
-            cut = [Input(i.node, Flow.CUTS, row.cause or "library") for i in inputs]
-            node = m.tape.result(Kind.TENSOR, args.span, m.text(args.span), op, cut)
-            return Tensor(node)
+        return _without_grad(m, row, op, [v for v in (receiver, *args.all()) if v is not None], args)
     result = apply(m, row, op, receiver, args)
     written = receiver if receiver is not None else args.get(0)
     if args.keywords.get("inplace") is True and isinstance(written, Tensor) and isinstance(result, Tensor):
@@ -62,6 +62,15 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         m.set(written, NODE, result.cells[NODE])
         return written
     return result
+
+
+def _without_grad(m: Machine, row: Row, op: str, given: list[Val], args: Args) -> Val:
+    """A callee that runs under no_grad: nothing goes back to its arguments, nor to the weights of a model among them."""
+    weights = [p.cells[NODE] for v in given if isinstance(v, Instance) for _, p in modules.named_parameters(m, v)]
+    nodes = dict.fromkeys([*(n for v in given for n in nodes_used(m, v)), *weights])
+    cut = [Input(n, Flow.CUTS, row.cause or "library") for n in nodes]
+    node = m.tape.result(KINDS.get(row.returns, Kind.TENSOR), args.span, m.text(args.span), op, cut)
+    return wrap(m, row, node, None, cut)
 
 
 def _without_row(m: Machine, name: str, args: Args) -> Val:
@@ -128,7 +137,7 @@ def call_instance(m: Machine, callee: Instance, args: Args) -> Val:
             return args.get(0)
         row = m.catalog.row(f"{callee.cls.name}.__call__") or m.catalog.row(callee.cls.name)
         if row is not None and not row.module:
-            return by_row(m, row, f"{callee.cls.name}()", None, args)
+            return by_row(m, row, f"{callee.cls.name}()", None, args, callee)
     return calls.unknown_call(m, callee, args, m.text(args.span))
 
 

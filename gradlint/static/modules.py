@@ -190,7 +190,8 @@ def read(m: Machine, frame: object, value: Instance, name: str, span: Span) -> V
     if name in module_methods.METHODS or (name == "forward" and isinstance(library_name(m, value), str)):
         return Native(value, name)
     if value.opaque:
-        return layers.opaque_child(m, value, name)
+        known = m.catalog.row(f"{getattr(value.cls, 'name', '')}.{name}")
+        return layers.opaque_child(m, value, name) if known is None else Native(value, name)
     return NotImplemented
 
 

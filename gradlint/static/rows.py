@@ -15,6 +15,7 @@ from gradlint.static.machine import Machine
 from gradlint.static.recording import Input, answer
 from gradlint.static.values import (
     HELD,
+    LOST,
     NODE,
     Alt,
     Array,
@@ -73,11 +74,11 @@ def compute(m: Machine, op: str, inputs: Iterable[Input], span: Span, kind: Kind
     given = list(inputs)
     if view and mode.enabled is False and not mode.inference and given and m.tape.requires[given[0].node] != "no":
         source = given[0].node
-        return m.tape.remake(source, mode.span, m.text(span), m.tape.requires[source], mode.label, "grad-mode")
+        return m.tape.remake(source, mode.span, m.text(span), m.tape.requires[source], mode.label, mode.cause)
     if mode.enabled is False and kind in (Kind.TENSOR, Kind.UNKNOWN) and given:
-        cut = [Input(g.node, Flow.CUTS, g.cause if g.flow == Flow.CUTS and g.cause else "grad-mode", g.term, g.product, g.select)
+        cut = [Input(g.node, Flow.CUTS, g.cause if g.flow == Flow.CUTS and g.cause else mode.cause, g.term, g.product, g.select)
                for g in given]  # fmt: skip
-        by_mode = [c for c in cut if c.cause == "grad-mode"]
+        by_mode = [c for c in cut if c.cause == mode.cause]
         if len(by_mode) == len(cut):
             return m.tape.result(kind, mode.span, m.text(span), mode.label, cut, at=span, gradient=gradient)
     return m.tape.result(kind, span, m.text(span), op, given, foreign=foreign, gradient=gradient)
@@ -115,9 +116,9 @@ def gather(m: Machine, row: Row, receiver: Val, args: Args, flow: str | None = N
     kind = FLOWS.get(flow or row.flow, Flow.CARRIES)
     cause = row.cause if kind in (Flow.CUTS, Flow.ZEROES) else ""
     found: list[Input] = []
-    named = _named(row, receiver, args)
-    tensors = [name for name, value in named if m.nodes(value)]
-    for name, value in named:
+    given = named(row, receiver, args)
+    tensors = [name for name, value in given if m.nodes(value)]
+    for name, value in given:
         if name in row.select:
             found += [Input(n, Flow.CUTS, "non-differentiable", select=True) for n in nodes_used(m, value)]
             continue
@@ -143,7 +144,7 @@ def gather(m: Machine, row: Row, receiver: Val, args: Args, flow: str | None = N
     return found
 
 
-def _named(row: Row, receiver: Val, args: Args) -> list[tuple[str, Val]]:
+def named(row: Row, receiver: Val, args: Args) -> list[tuple[str, Val]]:
     """The arguments with their parameter names, the receiver as `self`."""
     given: list[tuple[str, Val]] = [("self", receiver)] if receiver is not None else []
     for i, value in enumerate(args.positional):
@@ -160,7 +161,9 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
     if row.returns == "scalar":
         return Scalar()
     if row.returns == "instance":
-        return _instance(row, args)
+        return instance(row.name, args)
+    if row.returns == "given":
+        return _given_back(row, args)
     if row.flow == "constant" or (row.factory and not (row.inputs or row.cause)):
         return _constant(m, row, args)
     if row.raises:
@@ -181,16 +184,24 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
     )
 
 
-def _instance(row: Row, args: Args) -> Instance:
+def instance(name: str, args: Args) -> Instance:
     """A library object that holds what it was made of: a distribution, a composed transform."""
-    made = Instance(Lib(row.name), args.span)
+    made = Instance(Lib(name), args.span)
     made.cells[HELD] = tuple(args.all())
+    made.args, made.kwargs = tuple(args.positional), dict(args.keywords)
     return made
+
+
+def _given_back(row: Row, args: Args) -> Val:
+    """What the row says is handed back, wrapped or not: one argument, or everything that was given."""
+    if row.inputs:
+        return next((value for name, value in named(row, None, args) if name in row.inputs), None)
+    return args.positional[0] if len(args.positional) == 1 else tuple(args.positional)
 
 
 def _given(row: Row, receiver: Val, args: Args) -> bool:
     """Whether the argument that makes several outputs was given (a tensor in its place is another operand)."""
-    value = next((v for name, v in _named(row, receiver, args) if name == row.when), None)
+    value = next((v for name, v in named(row, receiver, args) if name == row.when), None)
     return value is not None and value is not False and not isinstance(value, Tensor)
 
 
@@ -212,8 +223,10 @@ def wrap(m: Machine, row: Row, node: int, receiver: Val, inputs: list[Input]) ->
         case "self":
             return receiver
         case "unknown" | "instance" | "module":
-            made = Unknown("result")
+            made = Unknown(m.tape.values[node].label)
             made.cells[NODE] = node
+            if inputs and all(given.flow == Flow.CUTS for given in inputs):
+                made.cells[LOST] = True
             return made
     return Tensor(node, receiver if row.view and isinstance(receiver, Tensor) else None)
 

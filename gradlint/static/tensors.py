@@ -99,7 +99,16 @@ def read(m: Machine, value: Tensor, name: str, span: Span) -> Val:
             return m.tape.values[value.cells[NODE]].leaf or Scalar()
     if name in _VIEWS:
         return Tensor(compute(m, f".{name}", [Input(value.cells[NODE])], span, view=True), value)
+    if not name.startswith("_") and name not in functions.METHODS and m.catalog.row(f"{TENSOR}.{name}") is None:
+        return _part(m, value, name, span)
     return Native(value, name)
+
+
+def _part(m: Machine, value: Tensor, name: str, span: Span) -> Tensor:
+    """No tensor has that attribute, so this is an output with several parts: one of them, off the way of the others."""
+    made = Tensor(m.tape.result(Kind.UNKNOWN, span, m.text(span), f".{name}", [Input(value.cells[NODE])]))
+    m.set(value, name, made)
+    return made
 
 
 def data_of(m: Machine, value: Tensor, span: Span) -> Tensor:
@@ -247,7 +256,7 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
         return  # writing through .data leaves the graph alone; on a leaf that requires grad it raises
     if m.mode.enabled is False:
         inputs = [
-            Input(i.node, Flow.CARRIES if i.node == old else Flow.CUTS, "" if i.node == old else "grad-mode")
+            Input(i.node, Flow.CARRIES if i.node == old else Flow.CUTS, "" if i.node == old else m.mode.cause)
             for i in inputs
         ]
         node = m.tape.result(Kind.TENSOR, m.mode.span, m.text(span), m.mode.label, inputs, at=span)

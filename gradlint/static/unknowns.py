@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from gradlint.static import functions, tensors
 from gradlint.static.arguments import Args
+from gradlint.static.budget import ORIGINS
 from gradlint.static.machine import Machine
+from gradlint.static.recording import Input
 from gradlint.static.store import MISSING
-from gradlint.static.values import NODE, ListObj, Scalar, Tensor, Unknown, Val
+from gradlint.static.values import LOST, NODE, ListObj, Scalar, Tensor, Unknown, Val
 from gradlint.tape import Flow, Kind, Span
 
 #: methods that other objects have too: on an unknown receiver they prove nothing
@@ -110,6 +112,9 @@ def promote(m: Machine, value: Unknown) -> Tensor:
     found = value.cells.get("$tensor", MISSING)
     if found is not MISSING:
         return found  # type: ignore[no-any-return]
+    lost = _behind_a_cut(value)
+    if lost is not None:
+        return _keep(value, m.tape.result(Kind.TENSOR, m.here(), value.label, value.label, [Input(lost)]))
     before = value.cells.get(NODE, MISSING)
     origin = [] if before is MISSING else [before]
     if before is MISSING and value.origin is not None:
@@ -117,10 +122,27 @@ def promote(m: Machine, value: Unknown) -> Tensor:
     node = m.tape.leaf(Kind.TENSOR, m.here(), value.label, "maybe")
     for source in origin:
         m.tape.edge(source, node, m.here(), value.label, Flow.UNKNOWN)
+    return _keep(value, node)
+
+
+def _keep(value: Unknown, node: int) -> Tensor:
     made = Tensor(node)
     value.cells["$tensor"] = made  # not logged: once a tensor, always a tensor
     value.cells[NODE] = node
     return made
+
+
+def _behind_a_cut(value: Unknown) -> int | None:
+    """The node of what the value was read from, if a library call lost the gradient of all of it."""
+    seen: Val = value
+    for _ in range(ORIGINS):
+        if not isinstance(seen, Unknown):
+            return None
+        if LOST in seen.cells:
+            node: int = seen.cells[NODE]
+            return node
+        seen = seen.origin
+    return None
 
 
 def promoted(value: Val) -> Val:
@@ -161,7 +183,7 @@ def method_of_unknown(m: Machine, callee: Unknown, args: Args) -> Val:
     if special is not None:
         return special(m, receiver, args)
     known = m.catalog.row(f"{tensors.TENSOR}.{name}") is not None
-    if name in _EXPORTS or (known and name not in _AMBIGUOUS):
+    if name in _EXPORTS or (known and (name not in _AMBIGUOUS or _behind_a_cut(receiver) is not None)):
         return tensors.method(m, promote(m, receiver), name, args)
     return NotImplemented
 

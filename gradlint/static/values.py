@@ -18,6 +18,7 @@ Val = Any  #: any value of the program: a raw constant or one of the classes bel
 Cell = tuple[Obj, Any]  #: a place that holds a value: an object and a key
 NODE = "$node"  #: the cell that holds the tape node of a tensor, array or unknown
 ITEMS = "$items"  #: the cell that holds the content of a list or set, a tuple of values
+LOST = "$lost"  #: the cell of an unknown value all of whose parts lie behind a cut
 HELD = "$held"  #: the cell of a library object that holds the arguments it was made of
 OPEN = "$open"  #: the cell that is True when a list or dict may hold more than is known
 
@@ -257,10 +258,13 @@ class Super:
 class Mode:
     """A grad-mode object: `torch.no_grad()` before or after it is entered. `span` is where it was made."""
 
-    __slots__ = ("enabled", "inference", "label", "span")
+    __slots__ = ("cause", "enabled", "inference", "label", "span")
 
-    def __init__(self, enabled: bool | None, span: Span, label: str, inference: bool = False) -> None:
+    def __init__(
+        self, enabled: bool | None, span: Span, label: str, inference: bool = False, cause: str = "grad-mode"
+    ) -> None:
         self.enabled = enabled
+        self.cause = cause  #: who switched it: the program, or a library
         self.span = span
         self.label = label
         self.inference = inference

@@ -16,11 +16,22 @@ GATE = (".backward", "autograd", ".grad", "retain_grad", "register_hook", "regis
         "no_grad", "inference_mode")  # fmt: skip
 _DEMANDS = (".backward", "autograd.grad", ".grad", "retain_grad", "register_hook", "register_forward", "register_full_backward",
             "register_backward", "require_grad", ".requires_grad =", "torch.func", "jacobian", "hessian", ".numpy()", "np.")  # fmt: skip
+#: the libraries whose calls or hooks are demands by themselves: every one with a row that has a `demand`
+DECLARING = (
+    "accelerate",
+    "captum",
+    "lightning",
+    "pytorch_grad_cam",
+    "torchattacks",
+    "torchcam",
+    "transformers",
+    "zennit",
+)
 
 
 def relevant(text: str) -> bool:
     """Whether a file can matter at all."""
-    return any(word in text for word in GATE) or ("torch" in text and ("numpy" in text or "np." in text))
+    return any(word in text for word in (*GATE, *DECLARING)) or ("torch" in text and ("numpy" in text or "np." in text))
 
 
 def hot(texts: Mapping[Path, str]) -> set[Path]:
