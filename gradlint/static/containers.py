@@ -199,18 +199,6 @@ def get_position(m: Machine, value: Val, index: Val) -> Val:
     return join_values(m, list(known)) if known else Unknown("element", value)
 
 
-def get_key(m: Machine, value: DictObj, key: Val) -> Val:
-    """`dict[key]` for a dict without a factory."""
-    found = value.cells.get(("k", _hashable(key)), MISSING) if plain(key) else MISSING
-    if found is not MISSING:
-        return found
-    if plain(key) and not is_open(value):
-        raise Raised(f"no key {key!r}", kind="KeyError", place=(value, ("k", _hashable(key))))
-    return (
-        join_values(m, [v for _, v in dict_items(value)]) if not plain(key) and value.cells else Unknown("item", value)
-    )
-
-
 def _get_key(m: Machine, frame: Frame, value: DictObj, key: Val, span: Span) -> Val:
     if plain(key) or not isinstance(key, (Scalar, Unknown)):
         found = value.cells.get(("k", _hashable(key)), MISSING)
@@ -251,13 +239,17 @@ def _get_unknown(m: Machine, value: Unknown, index: Val, span: Span) -> Val:
 def _get_instance(m: Machine, frame: Frame, value: Instance, index: Val, span: Span) -> Val:
     from gradlint.static import modules
 
+    made = calls.special_method(m, frame, value, "__getitem__", span, index)
+    if made is not NotImplemented:
+        return made
+    if "$inner" in value.cells:
+        return get_item(m, frame, value.cells["$inner"], index, span)
     special = modules.get_item(m, value, index, span)
     if special is not NotImplemented:
         return special
     if isinstance(value.cells.get("$tuple"), tuple) and isinstance(index, int):
         return value.cells.get(value.cells["$tuple"][index])
-    made = calls.special_method(m, frame, value, "__getitem__", span, index)
-    return Unknown("item", value) if made is NotImplemented else made
+    return Unknown("item", value)
 
 
 def set_item(m: Machine, frame: Frame, receiver: Val, index: Val, value: Val, span: Span) -> None:

@@ -303,8 +303,7 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
         if short in table:
             return table[short](m, inner, args)
     if short == "__init__" and "$inner" in value.cells:
-        kind = "dict" if isinstance(value.cells["$inner"], DictObj) else "list"
-        modules.library_init(m, value, f"builtins.{kind}", args)
+        modules.library_init(m, value, modules.library_name(m, value), args)
         return None
     if short in ("__init__", "__init_subclass__", "__setattr__", "__post_init__"):
         if short == "__setattr__" and isinstance(args.get(0), str):

@@ -204,13 +204,6 @@ def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
         return layers.sequential_item(m, value, index)
     if base in _MAPPINGS and isinstance(index, str):
         return value.cells.get(index, Unknown(index, value))
-    if "$inner" in value.cells:
-        inner = value.cells["$inner"]
-        return (
-            containers.get_key(m, inner, index)
-            if isinstance(inner, DictObj)
-            else containers.get_position(m, inner, index)
-        )
     if "$tensors" in value.cells:
         from gradlint.static.tensors import element
 
