@@ -55,9 +55,13 @@ def main(seed: int, count: int, show: int) -> None:
     """Print the agreement of the static half with autograd."""
     found = list(cases(seed, count))
     severed = [c for c in found if c.truth == truth.SEVERED]
+    cancelled = [c for c in found if c.truth == truth.CANCELLED]
     alarms = [c for c in found if c.false_alarm]
     missed = [c for c in found if c.missed]
-    click.echo(f"{count} programs, {len(found)} demands, {len(found) - len(severed)} connected, {len(severed)} severed")
+    click.echo(
+        f"{count} programs, {len(found)} demands, {len(found) - len(severed) - len(cancelled)} connected, "
+        f"{len(severed)} severed, {len(cancelled)} cancelled"
+    )
     click.echo(
         f"false alarms {len(alarms)}; severed found {len(severed) - len(missed)} ({1 - len(missed) / max(1, len(severed)):.1%})"
     )

@@ -1,4 +1,9 @@
-"""What autograd does at each demand of a program: runs it with recording in place of the demands, so that none ends the run."""
+"""What autograd does at each demand of a program: runs it with recording in place of the demands, so that none ends the run.
+
+A gradient can be exactly zero although nothing is lost: `x.reshape(9).view(3, 3) - x` cancels, a saturated tanh is flat. It
+counts as *cancelled*, which no analysis of the text has to find, if the graph leads from the root to the input past every
+operation whose derivative is zero. A slice that was written hides what it overwrites: that way does not count.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,9 @@ from typing import Any
 
 import torch
 
-CONNECTED, SEVERED = "connected", "severed"
+CONNECTED, SEVERED, CANCELLED = "connected", "severed", "cancelled"
+#: operations with a derivative of zero, and those whose graph does not tell what they overwrite (torch 2.13)
+_BLIND = ("Round", "Sign", "Floor", "Ceil", "Trunc", "Bernoulli", "Sgn", "Zero", "Fill", "CopySlices", "Angle")
 FILE = "generated.py"
 
 
@@ -41,7 +48,7 @@ class _Recorder:
             found = self.grad(outputs, single, **{**flags, "allow_unused": True})
         except RuntimeError:
             found = ()
-        self.note(CONNECTED if found and all(self.arrived(found)) else SEVERED)
+        self.note(self.judged(outputs, single, found))
         given = found or [None] * len(single)
         return tuple(torch.zeros_like(t) if g is None else g for g, t in zip(given, single, strict=True))
 
@@ -51,7 +58,37 @@ class _Recorder:
             return
         leaves = _leaves(root)
         found = self.grad(root, leaves, retain_graph=True, allow_unused=True)
-        self.note(CONNECTED if any(self.arrived(found)) else SEVERED)
+        self.note(
+            CONNECTED if any(self.arrived(found)) else CANCELLED if any(_leads(root, t) for t in leaves) else SEVERED
+        )
+
+    def judged(self, outputs: Any, inputs: Sequence[torch.Tensor], found: Sequence[torch.Tensor | None]) -> str:
+        """All gradients arrive; or those that do not are cancelled; or one is lost."""
+        arrived = self.arrived(found)
+        if arrived and all(arrived):
+            return CONNECTED
+        roots = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+        missing = [t for t, there in zip(inputs, arrived, strict=False) if not there]
+        return CANCELLED if arrived and all(any(_leads(r, t) for r in roots) for t in missing) else SEVERED
+
+
+def _leads(root: torch.Tensor, wanted: torch.Tensor) -> bool:
+    """Whether the graph leads from the root to a tensor past what has no derivative."""
+    if not (root.requires_grad and wanted.requires_grad):
+        return False
+    end = torch.autograd.graph.get_gradient_edge(wanted)
+    start = torch.autograd.graph.get_gradient_edge(root)
+    seen: set[Any] = set()
+    todo = [(start.node, start.output_nr)]
+    while todo:
+        node, number = todo.pop()
+        if (node, number) == (end.node, end.output_nr):
+            return True
+        if node in seen or node.name().startswith(_BLIND):
+            continue
+        seen.add(node)
+        todo += [(following, nr) for following, nr in node.next_functions if following is not None]
+    return False
 
 
 def _leaves(root: torch.Tensor) -> list[torch.Tensor]:
