@@ -6,7 +6,8 @@ process in which a script runs.
 
 from __future__ import annotations
 
-import runpy
+import linecache
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +21,12 @@ from gradlint import api, discovery, engine
 from gradlint.api import Analysis, Outcome, Task, Watch
 from gradlint.catalog import Catalog
 from gradlint.engine.verdict import Verdict
-from gradlint.finding import Finding, Range, Runtime, Site
+from gradlint.finding import Finding, Range, Runtime, Site, Step
 from gradlint.runtime import confirm as confirming
 from gradlint.runtime import launch
 from gradlint.runtime.launch import Request
-from gradlint.runtime.run import Flipped, Observation, Run
-from gradlint.tape import Demand, Span
+from gradlint.runtime.run import Flipped, Hook, Observation, Run
+from gradlint.tape import Demand, Kind, Span, Tape
 
 _WORST = ("undecided", "connected", "severed")
 #: contracts of which the facts on the tape are all the symptom there is: the program runs and says nothing
@@ -50,6 +51,11 @@ def judge(run: Run, catalog: Catalog) -> list[Judged]:
 
 def findings(run: Run, catalog: Catalog, judged: Iterable[Judged] | None = None) -> list[Finding]:
     """What the trace found: every claim of the engine that autograd confirmed by a symptom."""
+    return [f for f in claims(run, catalog, judged) if f.contract != "other"]
+
+
+def claims(run: Run, catalog: Catalog, judged: Iterable[Judged] | None = None) -> list[Finding]:
+    """The same, with what needs no symptom because it is no error: it confirms, but is not reported."""
     flips = {flip.span: flip for flip in reversed(run.flips)}
     given = judge(run, catalog) if judged is None else judged
     hidden = catalog.rule_for("severed", "remade")
@@ -58,7 +64,40 @@ def findings(run: Run, catalog: Catalog, judged: Iterable[Judged] | None = None)
         found = [f for f in one.verdict.findings if _symptom(f, one, hidden.slug if hidden else "")]
         proved = tuple(_proved(f, one, flips) for f in found)
         kept.append(msgspec.structs.replace(one.verdict, findings=proved))
-    return [_shown(f) for f in engine.merge(kept)[0]]
+    return [_shown(f) for f in (*engine.merge(kept)[0], *_dead_hooks(run, catalog))]
+
+
+def _dead_hooks(run: Run, catalog: Catalog) -> Iterator[Finding]:
+    """Hooks of the user's own that never ran, where the program then failed for want of what they catch."""
+    rule = catalog.rule_for("dead-hook")
+    hooks: dict[Span, list[Hook]] = {}
+    words = _words(run.raised_at[0]) if run.raised_at else frozenset()
+    for hook in run.hooks:
+        hooks.setdefault(hook.span, []).append(hook)
+    for span, given in hooks.items():
+        fired = any(h.fired or h.library or not (h.backwards or "forward" in h.kind) for h in given)
+        if rule is None or not span.file or fired or words.isdisjoint(given[0].names):
+            continue
+        at = run.raised_at[0]
+        steps = (
+            Step("capture", span.file, Range.of(span), given[0].label),
+            Step("demand", at.file, Range.of(at), _line(at)),
+        )
+        yield Finding(
+            rule=rule.slug, contract="dead-hook", severity=rule.severity, confidence="proved", found_by="trace",
+            message=f"{given[0].label} never fires, and the program fails without what it catches",
+            file=span.file, range=Range.of(span), path=steps, help=rule.help, url=rule.url,
+            runtime=Runtime("confirmed", None, {"demand": {"kind": "hook", "fired": 0}}),
+        )  # fmt: skip
+
+
+def _words(span: Span) -> frozenset[str]:
+    """The names and texts on a line."""
+    return frozenset(re.findall(r"\w+", _line(span)))
+
+
+def _line(span: Span) -> str:
+    return linecache.getline(span.file, span.line).strip()
 
 
 def _symptom(finding: Finding, one: Judged, hidden: str) -> bool:
@@ -66,7 +105,7 @@ def _symptom(finding: Finding, one: Judged, hidden: str) -> bool:
     seen = one.observation
     if not finding.file:
         return False
-    if finding.contract in _SILENT or finding.rule == hidden:
+    if finding.contract in (*_SILENT, "other") or finding.rule == hidden:
         return not seen.library
     if finding.contract not in _ABOUT_GRADIENTS or not seen.used:
         return False
@@ -152,7 +191,7 @@ def confirm(
     """Lint, then run a script and say of every finding what the run showed; what the static half missed is added."""
     analysis = api.analyse(task, watch)
     run, found = _run(analysis, request, timeout, quiet=quiet)
-    judged = confirming.confirm(analysis.findings, run, found)
+    judged = confirming.confirm(analysis.findings, run, claims(run, analysis.catalog))
     new = confirming.missed(judged, found)
     result = analysis.result
     result = msgspec.structs.replace(result, analysed=result.analysed | {f.file for f in new})
@@ -170,12 +209,48 @@ def confirm(
 
 
 def _run(analysis: Analysis, request: Request, timeout: float | None, *, quiet: bool) -> tuple[Run, list[Finding]]:
-    given = msgspec.structs.replace(
+    run = launch.spawn(asked(request, analysis), timeout=timeout, quiet=quiet)
+    return run, findings(run, analysis.catalog)
+
+
+def asked(request: Request, analysis: Analysis) -> Request:
+    """The request with what the static half wants to know: which data to follow, which statements and returns to watch."""
+    places = [place for f in analysis.findings for place in _places(f)]
+    losses = [
+        _span(s.file, s.range)
+        for f in analysis.findings
+        if f.contract == "dead-loss"
+        for s in f.path
+        if s.role == "demand"
+    ]
+    return msgspec.structs.replace(
         request,
         models=tuple(str(path) for path in analysis.task.loaded.models()),
+        excursions=_excursions(analysis.result.tapes),
+        watched=tuple(dict.fromkeys(places)),
+        returned=tuple(dict.fromkeys(losses)),
     )
-    run = launch.spawn(given, timeout=timeout, quiet=quiet)
-    return run, findings(run, analysis.catalog)
+
+
+def _places(finding: Finding) -> Iterator[Span]:
+    """The places of a finding of which it matters whether they ran."""
+    yield _span(finding.file, finding.range)
+    yield from (_span(s.file, s.range) for s in finding.path if s.role in ("demand", "cut", "cause"))
+
+
+def _span(file: str, given: Range) -> Span:
+    return Span(file, given.start.line, given.start.column, given.end.line, given.end.column)
+
+
+def _excursions(tapes: Iterable[Tape]) -> dict[str, list[int]]:
+    """The lines, by file, on which data leaves torch, comes back, or is changed outside."""
+    found: dict[str, set[int]] = {}
+    for tape in tapes:
+        outside = {v.id for v in tape.values if v.kind in (Kind.ARRAY, Kind.NUMBER)}
+        for edge in tape.edges:
+            if edge.src in outside or edge.dst in outside:
+                found.setdefault((edge.at or edge.span).file, set()).add((edge.at or edge.span).line)
+    return {file: sorted(lines) for file, lines in found.items() if file}
 
 
 def _sites(run: Run) -> tuple[Site, ...]:
@@ -259,7 +334,7 @@ def main(request: Path, answer: Path) -> int:
 
 def _own(error: BaseException) -> TracebackType | None:
     """The traceback as the script without the tracer would have it: the tracer's frames are not the user's."""
-    own = (str(Path(__file__).parent), "<frozen runpy>", str(runpy.__file__))
+    own = str(Path(__file__).parent)
     frames = [tb for tb in _chain(error.__traceback__) if not tb.tb_frame.f_code.co_filename.startswith(own)]
     for frame, following in zip(frames, [*frames[1:], None], strict=False):
         frame.tb_next = following

@@ -126,7 +126,7 @@ class Judge:
         same = self._same(finding)
         if same is not None:
             return Runtime("confirmed", None, same.runtime.evidence)
-        for check in (self._hooked, self._constant, self._by_symptom, self._by_path):
+        for check in (self._hooked, self._constant, self._by_symptom, self._by_end, self._by_path):
             found = check(finding, executed)
             if found is not None:
                 return found
@@ -148,9 +148,9 @@ class Judge:
         if finding.contract != "dead-hook":
             return None
         hooks = [h for h in self.run.hooks if own(finding).meets(Place.of(h.span))]
-        if any(h.fired for h in hooks):
+        if hooks and all(h.fired for h in hooks):
             return Runtime("refuted", None, {"demand": {"kind": "hook", "fired": max(h.fired for h in hooks)}})
-        if any(h.backwards for h in hooks) or (hooks and self._ended_at(finding)):
+        if any(h.backwards and not h.fired for h in hooks) or (hooks and self._ended_at(finding)):
             return Runtime("confirmed", None, {"demand": {"kind": "hook", "fired": 0}})
         return None
 
@@ -167,14 +167,24 @@ class Judge:
 
     def _by_symptom(self, finding: Finding, executed: list[Execution]) -> Runtime | None:
         """Contracts that claim the symptom itself."""
-        words = _SYMPTOM_ONLY.get(finding.contract)
-        if words is None:
+        if finding.contract not in _SYMPTOM_ONLY:
             return None
+        idle = [s for s in self.run.idle_steps if own(finding).meets(Place.of(s))]
+        if idle and finding.contract == "mistimed":
+            return Runtime("confirmed", None, {"demand": {"kind": "optimizer", "gradient": "none"}})
+        words = _SYMPTOM_ONLY[finding.contract]
         for one in executed:
             seen = one.seen
             if (seen.raised and words and words in seen.raised) or (not seen.raised and seen.lost):
                 return Runtime("confirmed", None, _evidence(one))
-        if finding.contract == "mistimed" and self._ended_at(finding):
+        return None
+
+    def _by_end(self, finding: Finding, executed: list[Execution]) -> Runtime | None:
+        """Contracts that say the program fails at a place, without a demand of a gradient there."""
+        if finding.severity != "error" or finding.contract not in ("mistimed", "other") or not self.run.raised_at:
+            return None
+        last = Place.of(self.run.raised_at[0])
+        if any(p.lines_meet(last) for p in (*demands(finding), *cuts(finding))):
             return Runtime("confirmed", None, {"demand": {"raised": self.run.raised}})
         return None
 

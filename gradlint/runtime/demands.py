@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
 from torch import Tensor
@@ -20,7 +21,10 @@ from gradlint.runtime.reach import leaves
 from gradlint.runtime.run import Outcome
 
 _KEPT = 2  #: executions of one place with one outcome that are kept
+_SHAPES = 20  #: different histories of one demand that are kept
+_NEAR = 100  #: values that tell one history from another
 _LOOKED_AT = 6  #: executions of one place whose gradients are looked at
+_FUNCTIONS = (FunctionType, MethodType, functools.partial)
 MARK = "__gradlint_demand__"  #: on an exception: the demand that raised it
 
 
@@ -28,8 +32,8 @@ class Seen:
     """One execution of a demand, as it is written down."""
 
     __slots__ = (
-        "after", "cleared", "create_graph", "early", "fired", "gradients", "kind", "moment", "raised", "retained", "retains", "roots",
-        "site", "targets",
+        "after", "cleared", "create_graph", "early", "fired", "gradients", "kind", "moment", "names", "raised", "retained", "retains",
+        "roots", "site", "targets",
     )  # fmt: skip
 
     def __init__(self, kind: str, site: int, moment: int, roots: Sequence[int], targets: Sequence[int]) -> None:
@@ -46,6 +50,7 @@ class Seen:
         self.raised = ""
         self.gradients: tuple[Outcome, ...] = ()
         self.fired = 0  #: how often a hook ran
+        self.names: tuple[str, ...] = ()  #: of a hook: the names and texts in its code
         self.after = 0  #: of a hook: how many backwards had run when it was registered
 
 
@@ -59,6 +64,8 @@ class Demands:
         self.counts: Counter[tuple[object, ...]] = Counter()
         self.backwards = 0
         self.steps: dict[int, Stepped] = {}
+        self._shapes: Counter[tuple[str, int]] = Counter()
+        self.idle: set[int] = set()  #: steps of optimizers that found no gradient at all
         self._sites: Counter[tuple[str, int]] = Counter()
         self._cleared: dict[int, tuple[int, int]] = {}  #: node: how many backwards before, and where
         self._made: dict[int, int] = {}
@@ -124,11 +131,24 @@ class Demands:
 
     def _keep(self, seen: Seen) -> None:
         """Keep the first executions of each outcome."""
-        key = (seen.kind, seen.site, seen.raised[:40], seen.gradients)
+        key = (seen.kind, seen.site, seen.raised[:40], seen.gradients, self._history(seen))
         self.counts[key] += 1
-        if self.counts[key] <= _KEPT:
+        self._shapes[seen.kind, seen.site] += self.counts[key] == 1
+        if self.counts[key] <= _KEPT and self._shapes[seen.kind, seen.site] <= _SHAPES:
             self.kept.append(seen)
             self.nodes.kept.update(seen.roots, seen.targets)
+
+    def _history(self, seen: Seen) -> frozenset[int]:
+        """The places that the nearest values came from: another way through the program is another case."""
+        nodes = self.nodes.nodes
+        todo = deque([*seen.roots, *seen.targets])
+        met: set[int] = set()
+        while todo and len(met) < _NEAR:
+            number = todo.popleft()
+            if number not in met and number in nodes:
+                met.add(number)
+                todo.extend(nodes[number].parents)
+        return frozenset(nodes[number].site for number in met)
 
     # --- .grad, hooks, exports ---------------------------------------------------------------------------------------
 
@@ -165,12 +185,19 @@ class Demands:
         except RuntimeError as error:
             self._raised(seen, error)
             raise
+        seen.names = _names(hook)
         self._keep_hook(seen)
         return result
 
     def module_hook(self, kind: str, hook: Callable[..., Any], frame: Any) -> Callable[..., Any]:
-        """A backward hook on a module: the hook to register instead, which counts."""
+        """A hook on a module: the hook to register instead, which counts.
+
+        Only plain functions of the user's own are counted: torch tells some of its hooks by their class.
+        """
+        if not isinstance(hook, _FUNCTIONS) or self.places.through(self.places.here(frame)) != DIRECT:
+            return hook
         seen = Seen(kind, self.places.here(frame), self.nodes.moment, (), ())
+        seen.names = _names(hook)
         self._keep_hook(seen)
         return counted(hook, seen)
 
@@ -206,7 +233,7 @@ class Demands:
         """An optimizer was made."""
         self._made[id(optimizer)] = self.places.here(frame)
 
-    def step(self, optimizer: Any) -> None:
+    def step(self, optimizer: Any, frame: Any) -> None:
         """An optimizer is about to step: note which of its parameters have ever had a gradient."""
         if id(optimizer) not in self.steps:
             self.steps[id(optimizer)] = Stepped(type(optimizer).__name__, self._made.get(id(optimizer), -1))
@@ -214,9 +241,12 @@ class Demands:
         stepped.count += 1
         if stepped.count > 3 and stepped.count & (stepped.count - 1):
             return
-        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for parameter in parameters:
             node = self.nodes.of(parameter)
             stepped.reached[node] = stepped.reached.get(node, False) or parameter.grad is not None
+        if self.backwards and all(p.grad is None for p in parameters):
+            self.idle.add(self.places.here(frame))
         if stepped.count <= 3:
             self.nodes.kept.update(stepped.reached)
 
@@ -229,6 +259,15 @@ class Stepped:
         self.site = site
         self.count = 0
         self.reached: dict[int, bool] = {}
+
+
+def _names(hook: Any) -> tuple[str, ...]:
+    """The names and texts that a hook's code uses: where it may put what it catches."""
+    function = hook.func if isinstance(hook, functools.partial) else hook
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if code is None:
+        return ()
+    return (*code.co_names, *code.co_freevars, *(c for c in code.co_consts if isinstance(c, str)))
 
 
 def counted(hook: Callable[..., Any], seen: Seen) -> Callable[..., Any]:

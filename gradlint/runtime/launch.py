@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 import msgspec
 
 from gradlint.catalog import Catalog
+from gradlint.runtime.rewrite import Plan
 from gradlint.runtime.run import Run
 from gradlint.tape import Span, Tape
 
@@ -42,7 +42,9 @@ class Request(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()  #: the user's own model files
     excursions: dict[str, list[int]] = {}  #: by file: lines of functions whose arrays and numbers are followed
     watched: tuple[Span, ...] = ()  #: places of which it is asked whether they ran
-    returned: tuple[Span, ...] = ()  #: expressions of which it is asked whether they require grad
+    returned: tuple[
+        Span, ...
+    ] = ()  #: definitions of functions of which it is asked whether what they return requires grad
 
 
 def spawn(request: Request, *, timeout: float | None = None, quiet: bool = False) -> Run:
@@ -117,23 +119,44 @@ def answer(path: Path, result: Run | Failed) -> None:
 def execute(request: Request, catalog: Catalog, explain: Explain) -> tuple[Run, BaseException | None]:
     """Run the script in this process, recorded; the exception that ended it comes back, explained."""
     try:
-        from gradlint.runtime import writing
+        from gradlint.runtime import imports, writing
+        from gradlint.runtime.excursion import Excursion
         from gradlint.runtime.record import Recording
     except ImportError as missing:
         raise LaunchError(f"tracing needs torch ({missing}): install it, or torch-gradlint[trace]") from missing
 
     recording = Recording(catalog, stop_after=request.stop_after)
     error: BaseException | None = None
-    with _as_script(request):
+    helper, plans = Excursion(), _plans(request)
+    with _as_script(request), imports.installed(plans, helper):
         try:
             with recording:
-                runpy.run_path(request.script, run_name="__main__")
+                helper.tape = recording.mode
+                imports.run_script(request.script, plans, helper)
         except BaseException as raised:
             error = raised
     run = _ended(writing.run(recording), error)
+    run = msgspec.structs.replace(
+        run,
+        ran=tuple(request.watched[i] for i in sorted(helper.seen)),
+        constants=tuple((request.returned[i], live) for i, live in sorted(helper.looked.items())),
+    )
     if error is not None and not isinstance(error, (SystemExit, KeyboardInterrupt)):
         explain(run, error)
     return run, error
+
+
+def _plans(request: Request) -> dict[str, Plan]:
+    """What to do to which file."""
+    plans: dict[str, Plan] = {}
+    files = {*request.excursions, *(s.file for s in (*request.watched, *request.returned))}
+    for file in files:
+        plans[os.path.realpath(file)] = Plan(
+            lines=tuple(sorted(set(request.excursions.get(file, ())))),
+            watched=tuple((i, s) for i, s in enumerate(request.watched) if s.file == file),
+            returned=tuple((i, s) for i, s in enumerate(request.returned) if s.file == file),
+        )
+    return plans
 
 
 def _ended(run: Run, error: BaseException | None) -> Run:

@@ -190,7 +190,7 @@ class Tape(TorchFunctionMode):
                 self.demands.refused(args[0], error, frame)
             raise
         parents = self.nodes.parents(args)
-        if parents and known.returns and not _shared(result):
+        if parents and known.returns and not shared(result):
             node = self.nodes.add(parents, self.places.here(frame), known, _KINDS[known.returns])
             self.nodes.put(result, node)
             self.nodes.flip(node, args)
@@ -230,8 +230,8 @@ class Tape(TorchFunctionMode):
             self.operation(self.knowledge.named(name), sources, {}, result, frame)
 
     def remade(self, name: str, sources: Sequence[Any], result: Tensor, frame: Any) -> None:
-        """A constructor made a leaf, perhaps of an existing value."""
-        parents = self.nodes.parents(sources)
+        """A constructor made a leaf, perhaps of an existing value; a copied model is a model of its own."""
+        parents = [] if frame.f_code.co_name == "__deepcopy__" else self.nodes.parents(sources)
         self.nodes.leaf(result, self.places.here(frame), known=self.knowledge.named(name), parents=parents)
 
     # --- leaves ------------------------------------------------------------------------------------------------------
@@ -341,6 +341,6 @@ def _written(known: Known, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
     return known.inplace or "out" in kwargs or kwargs.get("inplace") is True or any(a is True for a in args)
 
 
-def _shared(result: Any) -> bool:
+def shared(result: Any) -> bool:
     """Whether Python shares this object: booleans, small integers, None."""
     return result is None or isinstance(result, (bool, str)) or (isinstance(result, int) and -6 < result <= _SMALL)

@@ -20,7 +20,10 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, 
 
 from gradlint.runtime.mode import Tape
 
-_BACKWARD_HOOKS = ("register_full_backward_hook", "register_full_backward_pre_hook", "register_backward_hook")
+_HOOKS = (
+    "register_full_backward_hook", "register_full_backward_pre_hook", "register_backward_hook", "register_forward_hook",
+    "register_forward_pre_hook",
+)  # fmt: skip
 _IMPORTS = (("torch", "from_numpy"), ("torch", "from_dlpack"), ("torch", "frombuffer"))
 
 
@@ -39,7 +42,7 @@ def made(tape: Tape) -> Iterator[None]:
         undo.callback(_set(threading.Thread, "run", _thread(tape)))
         for name in ("__enter__", "__exit__"):
             undo.callback(_set(torch.inference_mode, name, _inference(tape, name)))
-        for name in _BACKWARD_HOOKS:
+        for name in _HOOKS:
             undo.callback(_set(Module, name, _module_hook(tape, name)))
         undo.callback(_set(Optimizer, "__init__", _optimizer(tape)))
         _suspended_in_optimizers(tape, undo)
@@ -168,10 +171,11 @@ def _suspended_in_optimizers(tape: Tape, undo: ExitStack) -> None:
 
     def before(optimizer: Any, args: Any, kwargs: Any) -> None:
         if not tape.off:
-            tape.demands.step(optimizer)
+            tape.demands.step(optimizer, sys._getframe(1))
             tape.window_over()
-            tape.suspended = not tape.off
-            tape.off = True
+            if not (args[1:2] or kwargs.get("closure")):  # a closure computes the loss inside the step
+                tape.suspended = not tape.off
+                tape.off = True
 
     def after(optimizer: Any, args: Any, kwargs: Any) -> None:
         if tape.suspended:

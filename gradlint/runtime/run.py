@@ -40,6 +40,8 @@ class Hook(msgspec.Struct, frozen=True):
     fired: int
     backwards: int  #: how many backwards ran after it was registered
     label: str = ""
+    library: bool = False  #: registered by a library, not by the user's own code
+    names: tuple[str, ...] = ()  #: the names and texts in its code
 
 
 class Flipped(msgspec.Struct, frozen=True):
@@ -64,6 +66,7 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     raised: str = ""  #: the exception that ended the program
     raised_at: tuple[Span, ...] = ()  #: the user's own lines that it came through, the innermost first
     status: int = 0  #: the exit status that the program asked for
+    idle_steps: tuple[Span, ...] = ()  #: steps of optimizers that found no gradient at all
     backwards: int = 0
     operations: int = 0
     truncated: bool = False

@@ -1,6 +1,6 @@
 """From the nodes of a recording to a tape: what was seen of `requires_grad` becomes flows, with causes and exact places.
 
-Only what a kept demand comes from is written. A node that requires grad carries; where an input required grad and the output
+Of a long run only what a kept demand comes from is written. A node that requires grad carries; where an input required grad and the output
 does not, the way is cut, and the operation's row, the grad mode or the output's type says why.
 """
 
@@ -32,11 +32,17 @@ from gradlint.runtime.record import Recording
 from gradlint.runtime.run import Flipped, Hook, Observation, Run
 from gradlint.tape import Capture, Demand, Edge, Flow, Kind, Span, Tape, Value
 
+_ALL = 20_000  #: of so many nodes, those that no demand comes from are written too
 #: calls to which a gradient is handed without being used as a tensor
 _LOOKS = frozenset(
     ("print", "repr", "str", "len", "isinstance", "hasattr", "type", "id", "bool", "is_tensor", "append", "format")
 )
-_HOOKS = ("register-hook", "register_full_backward_hook", "register_full_backward_pre_hook", "register_backward_hook")
+#: casts that prepare an export
+_PREPARES = frozenset((".byte()", ".to()", ".type()", ".int()", ".long()", ".short()", ".char()"))
+_HOOKS = (
+    "register-hook", "register_full_backward_hook", "register_full_backward_pre_hook", "register_backward_hook", "register_forward_hook",
+    "register_forward_pre_hook",
+)  # fmt: skip
 
 
 def run(recording: Recording) -> Run:
@@ -49,6 +55,7 @@ def run(recording: Recording) -> Run:
         flips=tuple(writer.flips()),
         raised=_told(recording.error),
         raised_at=tuple(reversed(list(_lines(recording)))),
+        idle_steps=tuple(recording.places.span(site) for site in sorted(recording.demands.idle) if site >= 0),
         backwards=recording.demands.backwards,
         operations=recording.nodes.moment,
         truncated=recording.nodes.truncated,
@@ -65,14 +72,14 @@ class Writer:
         self.demands = recording.demands.kept[recording.first :]
         starts = [n for seen in self.demands for n in (*seen.roots, *seen.targets)]
         stepped = [n for s in recording.demands.steps.values() for n in s.reached]
-        self.order = sorted(self.nodes.ancestors([*starts, *stepped]))
+        few = len(self.nodes.nodes) <= _ALL
+        self.order = sorted(self.nodes.nodes if few else self.nodes.ancestors([*starts, *stepped]))
         self.ids = {node: i for i, node in enumerate(self.order)}
         self.frozen: dict[int, Span] = {}
 
     def tape(self) -> Tape:
         """Values, edges, captures and demands, in order of time."""
-        wanted = {n for seen in self.demands if seen.kind != "backward" for n in seen.targets}
-        wanted |= {n for seen in self.demands for n in seen.targets}
+        wanted = {n for seen in self.demands for n in seen.targets}
         wanted |= {n for s in self.recording.demands.steps.values() for n in s.reached}
         values = [self._value(n, self.nodes.nodes[n], n in wanted) for n in self.order]
         edges = [edge for n in self.order for edge in self._edges(n, self.nodes.nodes[n])]
@@ -120,6 +127,8 @@ class Writer:
         own = self._span(node)
         row = node.known.row if node.known else None
         tensors = [p for p in node.parents if p in self.ids]
+        if node.flags & (ARRAY | NUMBER) and row is not None and row.returns:
+            tensors = [self._chain_start(p, own) for p in tensors]
         for parent in tensors:
             flow, cause = self._flow(number, node, parent)
             by_mode = (
@@ -145,6 +154,25 @@ class Writer:
                 select=flow == Flow.CUTS and self._selects(node, self.nodes.nodes[parent]),
                 saves=flow != Flow.CUTS and bool(node.flags & GRAD) and bool(row and row.saves),
             )
+
+    def _chain_start(self, number: int, export: Span) -> int:
+        """Where an export's chain begins: back over preparing steps that are written inside the export's own expression."""
+        while True:
+            node = self.nodes.nodes[number]
+            inside = node.site >= 0 and _inside(self._span(node), export)
+            if not inside or len(node.parents) != 1 or node.parents[0] not in self.ids or not self._prepares(node):
+                return number
+            number = node.parents[0]
+
+    def _prepares(self, node: Node) -> bool:
+        """A step that an export may take along: what carries, a detach, a cast; not what has no derivative in itself."""
+        if node.known is None or node.flags & (ARRAY | NUMBER):
+            return False
+        return (
+            node.known.row.flow == "carries"
+            or node.known.row.cause in ("detach", "data-attribute")
+            or node.known.label in _PREPARES
+        )
 
     def _flow(self, number: int, node: Node, source: int) -> tuple[Flow, str]:
         """What happened to the gradient between an input and the output, and why."""
@@ -308,13 +336,24 @@ class Writer:
         for seen in self.demands:
             if seen.kind in _HOOKS and not seen.raised:
                 span = self.places.span(seen.site)
-                yield Hook(seen.kind, span, seen.fired, total - seen.after, self._text(seen.site, span))
+                library = self.places.through(seen.site) == THROUGH_LIBRARY
+                yield Hook(
+                    seen.kind, span, seen.fired, total - seen.after, self._text(seen.site, span), library, seen.names
+                )
 
     def flips(self) -> Iterator[Flipped]:
         """The places where `requires_grad` went from true to false."""
         for (site, _), flip in self.nodes.flips.items():
             if site >= 0:
                 yield Flipped(self.places.span(site), flip.shape, flip.grad_fn)
+
+
+def _inside(inner: Span, outer: Span) -> bool:
+    return (
+        inner.file == outer.file
+        and (inner.line, inner.column) >= (outer.line, outer.column)
+        and (inner.end_line, inner.end_column) <= (outer.end_line, outer.end_column)
+    )
 
 
 def _lines(recording: Recording) -> Iterator[Span]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gradlint import api
+from gradlint import api, traced
 from gradlint.config import Config, Loaded
 from gradlint.finding import Finding
 from gradlint.runtime import confirm
+from gradlint.runtime.launch import Request
 from tests.proof import main_file, proof_of
 from tests.runtime.harness import found_in, traced_program
 from tests.test_fixtures import ROOT, programs
@@ -27,23 +28,24 @@ def kind(path: Path) -> str:
     return proof_of(main_file(path).read_text(encoding="utf-8"))[0]
 
 
-def confirmed(path: Path) -> tuple[list[Finding], list[Finding]]:
-    """The static findings with what a run says of them, and what the trace alone found."""
+def confirmed(path: Path) -> tuple[list[Finding], list[Finding], list[Finding]]:
+    """The static findings with what a run says of them, what the trace alone found, and all that it found."""
     task = api.Task((str(path),), Loaded(Config(extend_select=("ALL",)), Path.cwd()))
-    static = api.reported(api.analyse(task)).report.findings
-    run = traced_program(path)
+    analysis = api.analyse(task)
+    static = api.reported(analysis).report.findings
+    run = traced_program(path, traced.asked(Request(""), analysis))
+    judged = confirm.confirm(static, run, traced.claims(run, analysis.catalog))
     found = found_in(run)
-    judged = confirm.confirm(static, run, found)
-    return judged, confirm.missed(judged, found)
+    return judged, confirm.missed(judged, found), found
 
 
 @pytest.mark.parametrize("path", SAMPLE, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_nothing_is_refuted_and_right_programs_are_clean(path: Path) -> None:
-    judged, new = confirmed(path)
+    judged, new, found = confirmed(path)
     assert [f for f in judged if f.runtime.status == "refuted"] == []
     assert [(f.rule, f.range) for f in new] == []
     if kind(path) == "nonzero":
-        assert [f.rule for f in found_in(traced_program(path))] == []
+        assert [f.rule for f in found] == []
 
 
 @pytest.mark.slow
