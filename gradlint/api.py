@@ -255,10 +255,15 @@ def _summary(analysis: Analysis, findings: Sequence[Finding], suppressed: int) -
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
+def _off(analysis: Analysis, file: str) -> frozenset[str]:
+    """The rules that are off in a file."""
+    loaded = analysis.task.loaded
+    return settings.ignored_in(loaded.config, loaded.base, discovery.absolute(file))
+
+
 def _wanted(finding: Finding, analysis: Analysis, active: frozenset[str]) -> bool:
     """Whether its rule is on where it stands, and it or a demand of it lies in a file that was asked for."""
-    loaded = analysis.task.loaded
-    off = settings.ignored_in(loaded.config, loaded.base, discovery.absolute(finding.file))
+    off = _off(analysis, finding.file)
     asked = {finding.file, *(s.file for s in finding.path if s.role == "demand"), *(a.file for a in finding.also)}
     return finding.rule in active - off and not asked.isdisjoint(analysis.result.analysed)
 
@@ -290,8 +295,12 @@ def _unused(analysis: Analysis, used: frozenset[tuple[Suppression, str]], active
     rule = analysis.catalog.rule(UNUSED)
     if rule is None or UNUSED not in active:
         return []
-    files = analysis.result.analysed - {span.file for span in analysis.result.budget}
-    given = [s for file in sorted(files) for s in analysis.texts.suppressions(file)]
+    stopped = {span.file for span in analysis.result.budget} | {error.file for error in analysis.errors}
+    idle = [
+        pair
+        for file in sorted(analysis.result.analysed - stopped)
+        for pair in suppress.unused(analysis.texts.suppressions(file), used, active - _off(analysis, file))
+    ]
     found = [
         Finding(
             rule=UNUSED,
@@ -305,7 +314,7 @@ def _unused(analysis: Analysis, used: frozenset[tuple[Suppression, str]], active
             help=rule.help,
             url=rule.url,
         )
-        for comment, rules in suppress.unused(given, used, active)
+        for comment, rules in idle
     ]
     return [_named(f, analysis.result, analysis.task.loaded.config) for f in found if _wanted(f, analysis, active)]
 

@@ -196,6 +196,10 @@ def test_a_comment_that_silences_nothing_is_a_finding_of_its_own(folder: Path) -
     assert "cam.py:7:41: unknown rule 'detatch'; did you mean 'detach'?\n" in result.stderr
     assert "unused" not in invoke("cam.py", "--ignore", "unused-suppression").stdout
     assert "unused" not in invoke("cam.py", "--ignore", "python-number").stdout
+    settings = folder / "gradlint.toml"
+    settings.write_text("per-file-ignores = { 'cam.py' = ['python-number'] }\n", encoding="utf-8")
+    assert "unused" not in invoke("cam.py").stdout
+    settings.unlink()
     (folder / "cam.py").write_text(f"# gradlint: file-ignore[unused-suppression]\n{CAM}  {idle}", encoding="utf-8")
     assert "unused" not in invoke("cam.py").stdout
 
