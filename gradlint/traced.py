@@ -144,7 +144,7 @@ def _worst(gradients: Sequence[str]) -> str | None:
 
 def _shown(finding: Finding) -> Finding:
     """The finding with its files named as the report names them."""
-    steps = tuple(msgspec.structs.replace(s, file=shown(s.file)) for s in finding.path)
+    steps = tuple(msgspec.structs.replace(s, file=shown(s.file)) for s in finding.path if s.file)
     also = tuple(msgspec.structs.replace(p, file=shown(p.file)) for p in finding.also)
     return msgspec.structs.replace(finding, file=shown(finding.file), path=steps, also=also)
 

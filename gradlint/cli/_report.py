@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,40 @@ from gradlint.cli import INTERRUPTED
 from gradlint.cli import _common as common
 
 if TYPE_CHECKING:
-    from gradlint.api import Outcome
+    from gradlint.api import Outcome, Task, Watch
     from gradlint.config import Loaded
+    from gradlint.traced import Traced
+
+
+class Running(click.Command):
+    """A command that may run a script: after `--confirm SCRIPT` or `--run SCRIPT`, what follows `--` are the script's arguments."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the script's arguments out."""
+        ctx.obj = ()
+        if "--" in args and any(a.partition("=")[0] in ("--confirm", "--run") for a in args[: args.index("--")]):
+            at = args.index("--")
+            args, ctx.obj = args[:at], tuple(args[at + 1 :])
+        return super().parse_args(ctx, args)
+
+
+def run_script(script: str, args: tuple[str, ...], options: dict[str, Any], task: Task, watch: Watch | None = None, *,
+               quiet: bool = False, only: bool = False) -> Traced:  # fmt: skip
+    """Run a script under the tracer, and say before that it is executed; with `only` nothing but the trace is reported."""
+    from gradlint import traced
+    from gradlint.runtime.launch import LaunchError, Request
+
+    if not Path(script).is_file():
+        raise click.UsageError(f"no such script: {script}")
+    common.note(f"note: executing {script}")
+    sys.stdout.flush()
+    request = Request(script, args, stop_after=options["stop_after"])
+    try:
+        if only:
+            return traced.trace(task, request, timeout=options["timeout"], quiet=quiet)
+        return traced.confirm(task, request, watch, timeout=options["timeout"], quiet=quiet)
+    except LaunchError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def traced_options(command: Any) -> Any:

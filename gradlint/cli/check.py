@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gradlint.cli import _common as common
-from gradlint.cli._report import end, traced_options
+from gradlint.cli._report import Running, end, run_script, traced_options
 from gradlint.report import formats
 
 if TYPE_CHECKING:
@@ -19,19 +19,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 
-class Checking(click.Command):
-    """With `--confirm`, what follows `--` are the arguments of the script."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the script's arguments out."""
-        ctx.obj = ()
-        if "--" in args and any(a.partition("=")[0] == "--confirm" for a in args[: args.index("--")]):
-            at = args.index("--")
-            args, ctx.obj = args[:at], tuple(args[at + 1 :])
-        return super().parse_args(ctx, args)
-
-
-@click.command(cls=Checking)
+@click.command(cls=Running)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=str))
 @click.option(
     "--select", metavar="RULES", callback=common.names, multiple=True, help="Only these rules (names with commas)."
@@ -78,19 +66,10 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
 def _confirmed(task: Task, options: dict[str, Any], watch: Watch, args: tuple[str, ...]) -> Outcome:
     """The report with what the script's run says of every finding."""
-    from gradlint import report, traced
-    from gradlint.runtime.launch import LaunchError, Request
+    from gradlint import report
 
-    script = options["confirm"]
-    if not Path(script).is_file():
-        raise click.UsageError(f"--confirm: no such script: {script}")
     quiet = options["output_file"] is None and not report.load(options["output_format"]).EXTRAS
-    common.note(f"note: executing {script}")
-    request = Request(script, args, stop_after=options["stop_after"])
-    try:
-        return traced.confirm(task, request, watch, timeout=options["timeout"], quiet=quiet).outcome
-    except LaunchError as error:
-        raise click.UsageError(f"--confirm: {error}") from error
+    return run_script(options["confirm"], args, options, task, watch, quiet=quiet).outcome
 
 
 def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:

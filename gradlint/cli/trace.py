@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gradlint.cli import _common as common
-from gradlint.cli._report import end, traced_options
+from gradlint.cli._report import end, run_script, traced_options
 from gradlint.report import formats
 
 
@@ -40,20 +39,10 @@ def command(ctx: click.Context, /, script: str, args: tuple[str, ...], **options
     This executes the script, in a process of its own, with everything that it does. Its output stays where it is; with a
     format for machines on standard output it goes to standard error.
     """
-    from gradlint import api, report, traced
-    from gradlint.runtime.launch import LaunchError, Request
+    from gradlint import api, report
 
-    if not Path(script).is_file():
-        raise click.UsageError(f"no such script: {script}")
     loaded = common.settings([script], options["config_file"])
     task = api.Task((script,), loaded, select=options["select"], ignore=(*options["ignore"], api.UNUSED))
     quiet = options["output_file"] is None and not report.load(options["output_format"]).EXTRAS
-    common.note(f"note: executing {script}")
-    sys.stdout.flush()
-    try:
-        done = traced.trace(
-            task, Request(script, args, stop_after=options["stop_after"]), timeout=options["timeout"], quiet=quiet
-        )
-    except LaunchError as error:
-        raise click.UsageError(str(error)) from error
+    done = run_script(script, args, options, task, quiet=quiet, only=True)
     end(ctx, done.outcome, {**options, "show_unknown": False, "statistics": False}, loaded)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradlint.cli import _common as common
+from gradlint.cli._report import Running, run_script, traced_options
 
 if TYPE_CHECKING:
     from gradlint.api import Outcome
@@ -20,19 +21,28 @@ if TYPE_CHECKING:
 Frame = tuple[Path, int]
 
 
-@click.command()
+@click.command(cls=Running)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=str))
+@click.option(
+    "--run", "script", metavar="SCRIPT", help="Execute this script instead of reading a message: --run SCRIPT -- ARGS"
+)
+@traced_options
 @common.config_option
 @common.color_option
 @click.pass_context
-def command(ctx: click.Context, /, paths: tuple[str, ...], config_file: Path | None, color: str) -> None:
+def command(
+    ctx: click.Context, /, paths: tuple[str, ...], script: str | None, config_file: Path | None, color: str, **run: Any
+) -> None:
     """Explain a message of PyTorch: pipe the message or the whole traceback in.
 
-    The suspects are looked for in PATHS and in the files of the traceback.
+    The suspects are looked for in PATHS and in the files of the traceback. With --run the script is executed, and every suspect is
+    confirmed or refuted by what was seen.
     """
     from gradlint import symptoms
-    from gradlint.report import View
 
+    if script is not None:
+        _by_running(ctx, script, paths or (script,), config_file, color, run)
+        return
     if sys.stdin.isatty():
         common.note("paste the message or the traceback, then end the input")
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
@@ -44,12 +54,33 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], config_file: Path | N
     if not files:
         common.write("Name files or folders to look for suspects in: gradlint why PATH... < message\n")
         return
-    outcome = _checked(files, config_file)
-    view = View(
-        outcome.texts.lines,
-        color=common.colored(color, terminal=common.on_terminal()),
-        cells=outcome.texts.cells,
-    )
+    _told(ctx, _checked(files, config_file), color, symptom, frames)
+
+
+def _by_running(ctx: click.Context, script: str, paths: tuple[str, ...], config_file: Path | None, color: str,
+                options: dict[str, Any]) -> None:  # fmt: skip
+    """Answer from a run of the script: what it raised, and what the run says of the suspects."""
+    import msgspec
+
+    from gradlint import api, discovery, symptoms
+
+    done = run_script(script, ctx.obj, options, api.Task(paths, common.settings(paths, config_file)))
+    symptom = symptoms.symptom(done.run.raised)
+    if done.run.raised:
+        common.write(common.plain(_meaning(symptom)))
+    else:
+        common.write(f"{script} ended without an exception.\n\n")
+    for problem in done.outcome.problems:
+        common.note(f"note: {problem}")
+    frames = [(discovery.absolute(span.file), span.line) for span in done.run.raised_at]
+    _told(ctx, msgspec.structs.replace(done.outcome, problems=()), color, symptom, frames)
+
+
+def _told(ctx: click.Context, outcome: Outcome, color: str, symptom: Symptom | None, frames: Sequence[Frame]) -> None:
+    from gradlint.report import View
+
+    painted = common.colored(color, terminal=common.on_terminal())
+    view = View(outcome.texts.lines, color=painted, cells=outcome.texts.cells)
     common.write(_answer(outcome, view, symptom, frames))
     ctx.exit(2 if outcome.problems or outcome.report.errors else 0)
 

@@ -138,6 +138,12 @@ class Demands:
             self.kept.append(seen)
             self.nodes.kept.update(seen.roots, seen.targets)
 
+    def again(self) -> None:
+        """Whoever watches from now on wants to see the first executions, too."""
+        self.counts.clear()
+        self._shapes.clear()
+        self._sites.clear()
+
     def _history(self, seen: Seen) -> frozenset[int]:
         """The places that the nearest values came from: another way through the program is another case."""
         nodes = self.nodes.nodes
@@ -175,6 +181,18 @@ class Demands:
         """A gradient was thrown away."""
         if not self._inside and tensor.requires_grad:
             self._cleared[self.nodes.of(tensor)] = (self.backwards, self.places.here(frame))
+
+    def claimed(self, root: Tensor, target: Tensor, strength: str, frame: Any) -> None:
+        """Somebody claimed that a target is connected, and it is not."""
+        seen = Seen(
+            "autograd.grad",
+            self.places.here(frame),
+            self.nodes.moment,
+            (self.nodes.of(root),),
+            (self.nodes.of(target),),
+        )
+        seen.gradients = ("zero" if strength == "zero" else "none",)
+        self.kept.append(seen)
 
     def register_hook(self, function: Callable[..., Any], args: Any, kwargs: Any, frame: Any) -> Any:
         """`tensor.register_hook(f)`: count how often it fires."""

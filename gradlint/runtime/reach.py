@@ -7,7 +7,7 @@ stable while somebody does. Node names alone do not tell every zero: `DivBackwar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ def leaves(roots: Sequence[Tensor]) -> list[Tensor]:
     return [node.variable for node, _ in reached(roots) if hasattr(node, "variable")]
 
 
-def strength(root: Tensor, target: Tensor) -> str:
+def strength(root: Tensor, target: Tensor) -> Literal["connected", "zero", "unreachable"]:
     """Whether the gradient of `root` gets to `target`: connected, zero or unreachable."""
     wanted = edge(target)
     if wanted is None or wanted not in reached([root]):

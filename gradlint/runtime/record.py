@@ -29,11 +29,17 @@ class Recording:
         self.mode: Tape = outer.mode if outer else _made(catalog)
         self.places, self.nodes, self.demands = self.mode.places, self.mode.nodes, self.mode.demands
         self.first = len(self.demands.kept)  #: the first demand of this recording
+        self.last: int | None = None  #: where its demands end
         self.error: BaseException | None = None
         self.ended_by: int | None = None  #: the kept demand whose exception left the recording
         if outer is None:
             self.mode.stop_after = stop_after
         self._undo = ExitStack()
+
+    @classmethod
+    def running(cls) -> Recording | None:
+        """The outermost recording that is going on."""
+        return cls._running
 
     def __enter__(self) -> Recording:  # noqa: PYI034 - Self is newer than Python 3.10
         if self.outer is None:
@@ -42,10 +48,13 @@ class Recording:
             self._undo.enter_context(patches.made(self.mode))
             self.mode.__enter__()  # type: ignore[no-untyped-call]
             self._undo.callback(self._leave)
+        else:
+            self.demands.again()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._undo.close()
+        self.last = len(self.demands.kept)
         if error is not None:
             self.error = error
             self.ended_by = ender(error)

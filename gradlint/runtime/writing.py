@@ -69,7 +69,7 @@ class Writer:
         self.recording = recording
         self.nodes = recording.nodes
         self.places = recording.places
-        self.demands = recording.demands.kept[recording.first :]
+        self.demands = recording.demands.kept[recording.first : recording.last]
         starts = [n for seen in self.demands for n in (*seen.roots, *seen.targets)]
         stepped = [n for s in recording.demands.steps.values() for n in s.reached]
         few = len(self.nodes.nodes) <= _ALL

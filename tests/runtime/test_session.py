@@ -1,0 +1,143 @@
+"""`check`, `assert_connected`, `trace` and the pytest plugin, as users call them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import gradlint
+
+pytest_plugins = ["pytester"]
+
+
+class Net(nn.Module):
+    """A small classifier that may lose its gradient behind the convolution."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.fc = nn.Linear(4, 3)
+        self.unused = nn.Linear(2, 2)
+        self.way = way
+
+    def forward(self, x: Any) -> Any:
+        h = self.conv(x)
+        if self.way == "data":
+            h = h.data
+        elif self.way == "round":
+            h = h.round()
+        elif self.way == "no_grad":
+            with torch.no_grad():
+                h = h * 2
+        return self.fc(h.relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("way", "kind", "rule"),
+    [
+        ("right", "connected", None),
+        ("data", "unreachable", "data-attribute"),
+        ("round", "zero", "zero-gradient"),
+        ("no_grad", "unreachable", "grad-disabled"),
+    ],
+)
+def test_check_of_a_model(way: str, kind: str, rule: str | None) -> None:
+    net = Net(way)
+    found = gradlint.check(net, torch.randn(2, 1, 8, 8), "conv")
+    assert found.kind == kind
+    assert bool(found) == found.ok == (kind == "connected")
+    assert [f.rule for f in found.findings] == ([rule] if rule else [])
+    if rule:
+        line = Path(__file__).read_text().splitlines()[found.findings[0].range.start.line - 1]
+        assert {"data": "h.data", "round": "h.round()", "no_grad": "torch.no_grad()"}[way] in line
+        assert rule in repr(found)
+    assert all(p.grad is None for p in net.parameters())
+    assert gradlint.check(net, (torch.randn(2, 1, 8, 8),), net.conv, score=lambda out: out[0, 0]).kind == kind
+
+
+def test_check_names_a_layer_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="no layer 'conv9'"):
+        gradlint.check(Net("right"), torch.randn(1, 1, 8, 8), "conv9")
+    with pytest.raises(ValueError, match="unused was not called"):
+        gradlint.check(Net("right"), torch.randn(1, 1, 8, 8), "unused")
+
+
+def test_check_of_files(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("import torch\nx = torch.ones(2, requires_grad=True)\nx.detach().sum().backward()\n")
+    for subject in (str(file), file, [file]):
+        assert [f.rule for f in gradlint.check(subject).findings] == ["detach"]
+
+
+def test_assert_connected() -> None:
+    x = torch.ones(2, requires_grad=True)
+    net = nn.Linear(2, 2)
+    gradlint.assert_connected(x, (x * 2).sum())
+    gradlint.assert_connected(net, net(x).sum())
+    gradlint.assert_connected([x, net.weight], net(x).sum())
+    with pytest.raises(AssertionError, match=r"gradlint\.trace"):
+        gradlint.assert_connected(x, x.detach().sum())
+    with gradlint.trace() as t:
+        y = x * 2
+        z = (y.detach() + x.data).sum()
+        with pytest.raises(AssertionError, match=r"(?s)does not reach the source.*\.detach\(\)|\.data"):
+            gradlint.assert_connected(x, z)
+        with pytest.raises(AssertionError, match="always zero"):
+            gradlint.assert_connected(x, (x * 2).round().sum())
+    assert "<pre>" in t._repr_html_()
+
+
+def test_a_trace_in_use() -> None:
+    with gradlint.trace() as t:
+        assert "running" in repr(t)
+        with pytest.raises(RuntimeError, match="not over"):
+            _ = t.findings
+        x = torch.ones(2, requires_grad=True)
+        (x * 2).sum().backward()  # type: ignore[no-untyped-call]
+    assert t.ok
+    assert "no findings" in repr(t)
+
+
+TESTS = """
+import pytest
+import torch
+
+def test_expected():
+    with pytest.raises(RuntimeError):
+        torch.ones(2, requires_grad=True).detach().sum().backward()
+
+def test_fails():
+    x = torch.ones(2, requires_grad=True)
+    y = x.detach() * 2
+    y.sum().backward()
+
+def test_silent():
+    x = torch.ones(2, requires_grad=True)
+    (x * 2).round().sum().backward()
+
+def test_right():
+    x = torch.ones(2, requires_grad=True)
+    (x * 2).sum().backward()
+"""
+
+
+def test_the_pytest_plugin(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=TESTS)
+    plain = pytester.runpytest_subprocess("-p", "gradlint.pytest_plugin")
+    plain.assert_outcomes(passed=3, failed=1)
+    assert "gradlint:" not in plain.stdout.str()
+    result = pytester.runpytest_subprocess("-p", "gradlint.pytest_plugin", "--gradlint")
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*gradlint: *test_it.py:10:9: detach:*",
+            "*test_it.py:10:9: error?detach?*",
+            "*test_it.py:15:5: error?zero-gradient?*",
+            "2 findings in 2 tests",
+        ]
+    )
+    assert "test_expected" not in result.stdout.str()
