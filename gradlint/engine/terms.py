@@ -14,20 +14,37 @@ from gradlint.tape import Demand
 
 def summands(graph: Graph, root: int) -> list[int]:
     """What a sum adds up; sums of sums are taken apart, anything else is one summand."""
-    found: dict[int, None] = {}
-    todo = [root]
-    seen: set[int] = set()
+    order: list[int] = []
+    todo, seen = [root], set[int]()
     while todo:
         value = todo.pop()
-        if value in seen:
-            continue
-        seen.add(value)
-        parts = [] if graph.values[value].joined else [e.src for e in graph.into[value] if e.term]
-        if parts:
-            todo += parts
-        else:
-            found[value] = None
-    return sorted(found)
+        if value not in seen:
+            seen.add(value)
+            order.append(value)
+            todo += _added(graph, value)
+    known: dict[int, frozenset[int]] = {}
+    for value in sorted(order):  # ids are in time order: what is added comes before the sum
+        known[value] = _taken_apart(graph, value, [known.get(p, frozenset((p,))) for p in _added(graph, value)])
+    return sorted(known[root])
+
+
+def _added(graph: Graph, value: int) -> list[int]:
+    """The direct summands of a sum, the alternatives of a joined value."""
+    into = graph.into[value]
+    return [e.src for e in into] if graph.values[value].joined else [e.src for e in into if e.term]
+
+
+def _taken_apart(graph: Graph, value: int, parts: list[frozenset[int]]) -> frozenset[int]:
+    """The summands of a value. Of alternatives, what is dead counts only where no other alternative adds something live."""
+    if not parts:
+        return frozenset((value,))
+    if not graph.values[value].joined:
+        return frozenset().union(*parts)
+    alive = [frozenset(p for p in some if graph.bare[p] > ZEROES) for some in parts]
+    kept = [some for i, some in enumerate(parts) if all(other <= alive[i] for other in alive)]
+    if not any(len(some) > 1 for some in kept):
+        return frozenset((value,))
+    return frozenset().union(*kept, *alive)
 
 
 def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:

@@ -120,7 +120,7 @@ def _of_instance(m: Machine, frame: Frame, value: Instance, name: str, span: Spa
 def _unset(m: Machine, value: Instance, name: str) -> Val:
     """An attribute nobody set so far: unknown, and the same unknown next time."""
     base = classes.library_base(m, value.cls)
-    if base is not None:
+    if base is not None and (not modules.is_module(m, value) or m.catalog.row(f"{base}.{name}") is not None):
         return Native(value, f"{base}.{name}")
     made = Unknown(name, value, name)
     value.cells[name] = made

@@ -119,6 +119,9 @@ def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
     made = m.unknown(
         label, dict.fromkeys(sources), args.span, origin=callee if isinstance(callee, Unknown) else receiver
     )
+    model = callee.origin if isinstance(callee, Unknown) and callee.name == "forward" else callee
+    if isinstance(model, Unknown) and unknowns.is_model(model):
+        unknowns.output_of(m, model, made, sources, args)
     for value in args.all():
         disturb(m, value, made)
     exposure.expose(m, given)

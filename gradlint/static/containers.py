@@ -323,6 +323,8 @@ def delete_item(m: Machine, receiver: Val, index: Val) -> None:
         known = list(content(receiver))
         del known[index.known()]  # type: ignore[arg-type]
         m.set(receiver, ITEMS, tuple(known))
+        if index.known() == slice(None):
+            m.set(receiver, OPEN, False)
     elif isinstance(receiver, ListObj):
         m.set(receiver, OPEN, True)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from gradlint.static import calls, exposure, overwrites
+from gradlint.static import calls, exposure, overwrites, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.budget import REHEARSALS, BudgetHit
 from gradlint.static.machine import Machine
@@ -132,6 +132,11 @@ def of(value: Obj, key: str) -> tuple[Registration, ...]:
     """The hooks in a list, as they are now."""
     held = value.cells.get(key, ())
     return () if held is MISSING else held
+
+
+def on(module: Instance) -> bool:
+    """Whether any hook hangs on a module."""
+    return any(of(module, key) for key in (FORWARD, PRE, BACKWARD))
 
 
 # --- calling a module ------------------------------------------------------------------------------------------------
@@ -261,7 +266,7 @@ def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
         return output
     nodes = [n for a in args.all() for n in m.nodes(a, 2)]
     for hook in hooks:
-        node = m.tape.unknown(hook.span, "activation", nodes)
+        node = _activation(m, callee, hook, nodes)
         nodes = [node]
         if hook.kind == "forward":
             nodes = [_fire_forward(m, hook, Tensor(node), args)]
@@ -269,6 +274,16 @@ def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
             entry = (hook.layer, (), (node,), (hook,))
             m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
     return _join_output(m, output, nodes, args)
+
+
+def _activation(m: Machine, model: Val, hook: Registration, sources: list[int]) -> int:
+    """What an unknown layer gives: it hangs on the input, and on the parameters of the model where it is known as one."""
+    from gradlint.static.rows import compute
+
+    if isinstance(model, Unknown) and unknowns.is_model(model):
+        inputs = [Input(unknowns.parameters_of(m, model)), *(Input(n, Flow.UNKNOWN) for n in sources)]
+        return compute(m, "layer", inputs, hook.span, Kind.UNKNOWN)
+    return m.tape.unknown(hook.span, "activation", sources)
 
 
 def _belongs(m: Machine, hook: Registration, model: Val) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gradlint.static.budget import CALL_DEPTH, ORIGINS, RECURSION, BudgetHit
 from gradlint.static.joins import join_values
 from gradlint.static.program import FunctionDef, Node, Place
-from gradlint.static.recording import Recorder
+from gradlint.static.recording import Input, Recorder
 from gradlint.static.store import MISSING, Delta, Key, Obj, Store
 from gradlint.static.values import (
     HELD,
@@ -190,11 +190,32 @@ class Machine:
         node = value.cells.get(NODE, MISSING)
         if node is MISSING:
             origin = value.origin
+            if self.is_output(value):
+                return self._read_output(value)
             ends = origin is None or id(value) in self._making or len(self._making) > ORIGINS
             sources = [] if ends else self._origin_nodes(value)
             node = self.tape.unknown(self.here(), value.label, sources)
             value.cells[NODE] = node  # not logged: the same answer in every branch
         return int(node)
+
+    def is_output(self, value: Unknown) -> bool:
+        """Whether an unknown is what a model returned, or was read from that."""
+        seen: Val = value
+        for _ in range(ORIGINS):
+            if not isinstance(seen, Unknown) or "$output" in seen.cells:
+                return isinstance(seen, Unknown)
+            if NODE in seen.cells:
+                return False
+            seen = seen.origin
+        return False
+
+    def _read_output(self, value: Unknown) -> int:
+        """The node of a part of a model's output: reading it adds no parameters."""
+        whole = self.unknown_node(value.origin)
+        node = self.tape.result(Kind.UNKNOWN, self.here(), value.label, value.label, [Input(whole)])
+        value.cells[NODE] = node
+        value.cells["$output"] = True
+        return node
 
     def _origin_nodes(self, value: Unknown) -> list[int]:
         """The nodes of what an unknown was read from; what holds the unknown itself ends the search."""
@@ -225,6 +246,8 @@ class Machine:
         if depth <= 0 or id(value) in seen:
             return
         seen.add(id(value))
+        if isinstance(value, Native):  # an attribute of a library object: what the object holds
+            depth += 1
         for inner in held(value):
             self._collect(inner, depth - 1, found, seen)
 
@@ -368,11 +391,8 @@ def held(value: Val) -> Iterable[Val]:
         case DictObj():
             return [v for _, v in dict_items(value)]
         case Instance():
-            return [
-                v
-                for k, v in list(value.cells.items())
-                if v is not MISSING and (k == HELD or not str(k).startswith("$"))
-            ]
+            shown = [v for k, v in list(value.cells.items()) if v is not MISSING and not str(k).startswith("$")]
+            return [*shown, *value.cells.get(HELD, ())]
         case Native():
             return (value.receiver,)
     return ()

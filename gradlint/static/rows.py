@@ -15,8 +15,8 @@ from gradlint.static.machine import Machine
 from gradlint.static.recording import Input, answer
 from gradlint.static.values import (
     HELD,
-    LOST,
     NODE,
+    WHOLE,
     Alt,
     Array,
     DictObj,
@@ -226,7 +226,7 @@ def wrap(m: Machine, row: Row, node: int, receiver: Val, inputs: list[Input]) ->
             made = Unknown(m.tape.values[node].label)
             made.cells[NODE] = node
             if inputs and all(given.flow == Flow.CUTS for given in inputs):
-                made.cells[LOST] = True
+                made.cells[WHOLE] = True
             return made
     return Tensor(node, receiver if row.view and isinstance(receiver, Tensor) else None)
 

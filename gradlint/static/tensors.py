@@ -252,7 +252,8 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
     leaf = m.tape.values[old].leaf and m.tape.requires[old] != "no"
     if m.mode.enabled is False and (leaf or m.tape.requires[old] != "no"):
         return  # a parameter update: the tensor stays what it is
-    if "$alias" in value.cells or (leaf and m.mode.enabled):
+    moved = "$moved" in value.cells
+    if ("$alias" in value.cells and not moved) or (leaf and m.mode.enabled):
         return  # writing through .data leaves the graph alone; on a leaf that requires grad it raises
     if m.mode.enabled is False:
         inputs = [
@@ -264,7 +265,7 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
         node = m.tape.result(Kind.TENSOR, span, m.text(span), op, inputs)
     m.set(value, NODE, node)
     base = value.base
-    if base is not None:
+    if base is not None and (not moved or value.cells.get("$moved") != "yes"):
         m.set(base, NODE, m.tape.result(Kind.TENSOR, span, m.text(span), op, [Input(base.cells[NODE]), Input(node)]))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from gradlint.static import functions, tensors
 from gradlint.static.arguments import Args
-from gradlint.static.budget import ORIGINS
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
 from gradlint.static.store import MISSING
-from gradlint.static.values import LOST, NODE, ListObj, Scalar, Tensor, Unknown, Val
+from gradlint.static.values import NODE, WHOLE, ListObj, Scalar, Tensor, Unknown, Val
 from gradlint.tape import Flow, Kind, Span
 
 #: methods that other objects have too: on an unknown receiver they prove nothing
@@ -107,14 +106,49 @@ _AMBIGUOUS = frozenset(
 _EXPORTS = frozenset(["item", "tolist", "numpy", "argmax", "argmin", "detach", "requires_grad_", "backward"])
 
 
+#: methods that of all things only models have: what they are called on is one
+_OF_MODELS = frozenset(
+    [
+        "parameters", "named_parameters", "children", "named_children", "modules", "named_modules", "eval", "train",
+        "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook", "register_backward_hook",
+        "load_state_dict",
+    ]
+)  # fmt: skip
+
+
+def is_model(value: Val) -> bool:
+    """Whether the program has treated an unknown as a model: it owns parameters, and calling it runs its forward."""
+    return isinstance(value, Unknown) and "$model" in value.cells
+
+
+def output_of(m: Machine, model: Unknown, made: Unknown, sources: list[int], args: Args) -> None:
+    """What an unknown model returned carries from its parameters; with gradients off it carries from nothing."""
+    mode, label = m.mode, m.text(args.span)
+    given = [Input(parameters_of(m, model)), *(Input(n, Flow.UNKNOWN) for n in dict.fromkeys(sources))]
+    if mode.enabled is False:
+        cut = [Input(g.node, Flow.CUTS, "grad-mode") for g in given]
+        made.cells[NODE] = m.tape.result(Kind.UNKNOWN, mode.span, label, mode.label, cut, at=args.span)
+    else:
+        made.cells[NODE] = m.tape.result(Kind.UNKNOWN, args.span, label, "model", given)
+    made.cells[WHOLE] = True
+
+
+def parameters_of(m: Machine, model: Unknown) -> int:
+    """The node that stands for the parameters of an unknown model; whether they are frozen is not known."""
+    own = model.cells.get("$model")
+    if not isinstance(own, int) or isinstance(own, bool):
+        own = m.tape.leaf(Kind.TENSOR, m.here(), f"parameters of {model.label}", "maybe", parameter=True)
+        model.cells["$model"] = own  # not logged: once a model, always a model
+    return own
+
+
 def promote(m: Machine, value: Unknown) -> Tensor:
     """The program uses an unknown value as a tensor: from now on it is one, which may require grad."""
     found = value.cells.get("$tensor", MISSING)
     if found is not MISSING:
         return found  # type: ignore[no-any-return]
-    lost = _behind_a_cut(value)
-    if lost is not None:
-        return _keep(value, m.tape.result(Kind.TENSOR, m.here(), value.label, value.label, [Input(lost)]))
+    if m.is_output(value):
+        return _keep(value, m.unknown_node(value))
     before = value.cells.get(NODE, MISSING)
     origin = [] if before is MISSING else [before]
     if before is MISSING and value.origin is not None:
@@ -130,19 +164,6 @@ def _keep(value: Unknown, node: int) -> Tensor:
     value.cells["$tensor"] = made  # not logged: once a tensor, always a tensor
     value.cells[NODE] = node
     return made
-
-
-def _behind_a_cut(value: Unknown) -> int | None:
-    """The node of what the value was read from, if a library call lost the gradient of all of it."""
-    seen: Val = value
-    for _ in range(ORIGINS):
-        if not isinstance(seen, Unknown):
-            return None
-        if LOST in seen.cells:
-            node: int = seen.cells[NODE]
-            return node
-        seen = seen.origin
-    return None
 
 
 def promoted(value: Val) -> Val:
@@ -177,13 +198,15 @@ def method_of_unknown(m: Machine, callee: Unknown, args: Args) -> Val:
     receiver, name = callee.origin, callee.name
     if not isinstance(receiver, Unknown) or not name:
         return NotImplemented
+    if name in _OF_MODELS and "$model" not in receiver.cells:
+        receiver.cells["$model"] = True
     if name in ("to", "cuda", "cpu", "eval", "train", "float", "double", "half"):
         return receiver
     special = functions.UNKNOWN_METHODS.get(name)
     if special is not None:
         return special(m, receiver, args)
     known = m.catalog.row(f"{tensors.TENSOR}.{name}") is not None
-    if name in _EXPORTS or (known and (name not in _AMBIGUOUS or _behind_a_cut(receiver) is not None)):
+    if name in _EXPORTS or (known and (name not in _AMBIGUOUS or m.is_output(receiver))):
         return tensors.method(m, promote(m, receiver), name, args)
     return NotImplemented
 
@@ -195,7 +218,7 @@ def item_of_unknown(m: Machine, value: Unknown, index: Val, span: Span) -> Val:
         return tensors.element(m, tensor, index, span)
     made = Unknown(m.text(span), value)
     nodes = m.nodes(index, 2)
-    if nodes:
+    if nodes and not m.is_output(value):
         made.cells[NODE] = m.tape.unknown(span, made.label, m.nodes(value, 1))
     return made
 

@@ -18,7 +18,7 @@ Val = Any  #: any value of the program: a raw constant or one of the classes bel
 Cell = tuple[Obj, Any]  #: a place that holds a value: an object and a key
 NODE = "$node"  #: the cell that holds the tape node of a tensor, array or unknown
 ITEMS = "$items"  #: the cell that holds the content of a list or set, a tuple of values
-LOST = "$lost"  #: the cell of an unknown value all of whose parts lie behind a cut
+WHOLE = "$whole"  #: the cell of an unknown value whose parts hang on what it hangs on, and on nothing else
 HELD = "$held"  #: the cell of a library object that holds the arguments it was made of
 OPEN = "$open"  #: the cell that is True when a list or dict may hold more than is known
 
