@@ -120,11 +120,14 @@ def _of_instance(m: Machine, frame: Frame, value: Instance, name: str, span: Spa
 def _unset(m: Machine, value: Instance, name: str) -> Val:
     """An attribute nobody set so far: unknown, and the same unknown next time."""
     base = classes.library_base(m, value.cls)
-    if base is not None and (not modules.is_module(m, value) or m.catalog.row(f"{base}.{name}") is not None):
+    own = not isinstance(value.cls, Lib) and modules.is_module(m, value)
+    if base is not None and (not own or m.catalog.row(f"{base}.{name}") is not None):
         return Native(value, f"{base}.{name}")
-    made = Unknown(name, value, name)
-    value.cells[name] = made
-    return made
+    key = f"$unset {name}" if own else name  # a module's cells are its structure: what was only read is no part of that
+    found = value.cells.get(key, MISSING)
+    if found is MISSING:
+        found = value.cells[key] = Unknown(name, value, name)
+    return found
 
 
 def _of_class(m: Machine, frame: Frame, value: ClassObj, name: str) -> Val:

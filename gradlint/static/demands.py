@@ -152,6 +152,8 @@ def note_loss(m: Machine, value: Val, span: Span) -> None:
 def declared_losses(m: Machine) -> None:
     """The losses nobody in this run differentiates: what they return is a declared demand."""
     losses = m.state.cells.get("losses", ())
+    if m.whole:  # a whole program differentiates what it wants to: the rest is measured, unless it is a file's own trial
+        losses = () if m.state.cells["roots"] else [entry for entry in losses if entry[1].file == m.main]
     roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
     used = m.tape.ancestors(roots, Flow.CUTS)
     judged = {span for node, span in losses if node in used}

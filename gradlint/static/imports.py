@@ -188,6 +188,7 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
     m.set(m.state, ("module", path), made)
     m.set(made, "__name__", "__main__" if as_main else program.name)
     m.set(made, "__file__", program.file)
+    m.main = program.file if as_main else m.main
     frame = Frame(made, program.scope)
     frame.start = m.store.mark()
     frame.cells = made.cells

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradlint.static import calls, gradients, hooks, library, methods, modules, overwrites, settings
+from gradlint.static import calls, gradients, hooks, library, methods, modules, overwrites, settings, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.budget import ALTERNATIVES
 from gradlint.static.joins import join_values
@@ -15,6 +15,7 @@ from gradlint.static.store import MISSING
 from gradlint.static.values import (
     HELD,
     NODE,
+    Array,
     DictObj,
     Frame,
     Instance,
@@ -383,8 +384,16 @@ def batches(m: Machine, value: Instance, span: Span) -> tuple[list[Val], bool]:
             item = calls.call(m, classes.bind(m, getter, dataset, owner), Args(span, frame, [Scalar()]))
             return [_collated(m, item, span)], False
     if isinstance(dataset, ListObj):
-        return [_collated(m, v, span) for v in content(dataset)][:1] or [Unknown("batch", value)], False
-    return [Unknown("batch", value)], False
+        return [_collated(m, v, span) for v in content(dataset)][:1] or [_batch(m, span)], False
+    return [_batch(m, span)], False
+
+
+def _batch(m: Machine, span: Span) -> Unknown:
+    """A batch of unknown shape: whatever its parts are, they are data without a graph or parameters behind them."""
+    made = Unknown("batch")
+    made.cells[NODE] = m.tape.leaf(Kind.TENSOR, span, "batch")
+    made.cells[unknowns.OUTPUT] = True
+    return made
 
 
 def _collated(m: Machine, item: Val, span: Span) -> Val:
@@ -393,6 +402,12 @@ def _collated(m: Machine, item: Val, span: Span) -> Val:
         return ListObj([_collated(m, v, span) for v in item])
     if isinstance(item, Tensor):
         return Tensor(m.tape.leaf(Kind.TENSOR, span, "batch"))
-    if isinstance(item, (int, float, Scalar)):
+    if isinstance(item, (int, float, Scalar, Array)):
         return Tensor(m.tape.leaf(Kind.TENSOR, span, "batch"))
-    return item
+    if isinstance(item, DictObj):
+        made = DictObj()
+        for key, value in dict_items(item):
+            made.cells["k", key] = _collated(m, value, span)
+        made.cells["$open"] = item.cells.get("$open", False)
+        return made
+    return _batch(m, span) if isinstance(item, Unknown) else item

@@ -64,6 +64,7 @@ class Machine:
         self.tape = Recorder()
         self.limit = limit
         self.whole = whole
+        self.main = ""  #: the file that is run as a script
         self.steps = 0
         self.stack: list[Span] = []
         self.doubt = 0  #: how many undecided conditions we are inside of

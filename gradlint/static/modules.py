@@ -38,6 +38,8 @@ _MODULE_BASES = frozenset((
     "lightning.pytorch.LightningModule", "pytorch_lightning.core.LightningModule", "transformers.PreTrainedModel",
     "torch.nn.modules.loss._Loss", "torch.jit.ScriptModule",
 ))  # fmt: skip
+#: classes of torch.nn that are none; all others are, those with an underscore too (`_ConvNd`, `_WeightedLoss`)
+_NO_MODULES = frozenset(("Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer", "PackedSequence"))
 #: built-in classes whose instances of project subclasses hold a dict
 _DICTS = ("builtins.dict", "collections.OrderedDict", "collections.UserDict", "collections.defaultdict")
 _LISTS = ("builtins.list", "collections.deque", "collections.UserList", "builtins.set")
@@ -50,7 +52,7 @@ def is_module_class(m: Machine, name: str) -> bool:
     if name in _MODULE_BASES:
         return True
     last = name.rsplit(".", 1)[-1]
-    if name.startswith("torch.nn.") and last[:1].isupper() and last != "Parameter":
+    if name.startswith("torch.nn.") and last.lstrip("_")[:1].isupper() and last not in _NO_MODULES:
         return True
     row = m.catalog.row(name)
     return row is not None and row.module
