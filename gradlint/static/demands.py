@@ -150,15 +150,21 @@ def note_loss(m: Machine, value: Val, span: Span) -> None:
 
 
 def declared_losses(m: Machine) -> None:
-    """The losses nobody in this run differentiates: what they return is a declared demand."""
+    """The losses nobody in this run differentiates: what they return is a declared demand.
+
+    A run that differentiates another value has its loss: what it only computes beside that is measured. So is what a
+    script takes from another file without ever asking for a gradient.
+    """
     losses = m.state.cells.get("losses", ())
-    if m.whole:  # a whole program differentiates what it wants to: the rest is measured, unless it is a file's own trial
-        losses = () if m.state.cells["roots"] else [entry for entry in losses if entry[1].file == m.main]
     roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
     used = m.tape.ancestors(roots, Flow.CUTS)
     judged = {span for node, span in losses if node in used}
     for node, span in losses:
-        if span not in judged:
+        if span in judged:
+            continue
+        if roots or (m.whole and span.file != m.main):
+            m.measured.add(span)
+        else:
             record(m, "loss-return", span, [node], (), ())
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gradlint.finding import FileError
 from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports
 from gradlint.static import program as p
@@ -44,6 +46,7 @@ class Runs:
         self.left: dict[Path, None] = {}  #: files that have not been run to the end
         self.tapes: list[Tape] = []
         self.called: set[Span] = set()
+        self.measured: set[Span] = set()
         self.reached: dict[Span, str] = {}
         self.budget: list[Span] = []
         self.errors: list[FileError] = []
@@ -55,6 +58,8 @@ class Runs:
             self._run_all(paths)
         except KeyboardInterrupt:
             return
+        finally:
+            self.tapes = [_without(tape, self.measured) for tape in self.tapes]
 
     def _run_all(self, paths: list[Path]) -> None:
         programs: dict[Path, p.Module] = {}
@@ -198,8 +203,15 @@ class Runs:
     def _collect(self, m: Machine) -> None:
         self.tapes.append(m.tape.tape(hooks.records(m), flags.notes(m)))
         self.called |= m.called
+        self.measured |= m.measured
         self.reached.update(m.sites)
         self.budget += m.hits
+
+
+def _without(tape: Tape, measured: set[Span]) -> Tape:
+    """A tape on which no function that a caller only measures with is a declared loss."""
+    kept = [d for d in tape.demands if d.kind != "loss-return" or d.span not in measured]
+    return tape if len(kept) == len(tape.demands) else msgspec.structs.replace(tape, demands=type(tape.demands)(kept))
 
 
 def imported_files(project: Project, path: Path, program: p.Module) -> Iterator[Path]:

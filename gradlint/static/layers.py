@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradlint.static import calls, gradients, hooks, library, methods, modules, overwrites, settings, unknowns
+from gradlint.static import calls, gradients, hooks, library, methods, modules, overwrites, settings
 from gradlint.static.arguments import Args
 from gradlint.static.budget import ALTERNATIVES
 from gradlint.static.joins import join_values
@@ -15,6 +15,7 @@ from gradlint.static.store import MISSING
 from gradlint.static.values import (
     HELD,
     NODE,
+    WHOLE,
     Array,
     DictObj,
     Frame,
@@ -392,7 +393,7 @@ def _batch(m: Machine, span: Span) -> Unknown:
     """A batch of unknown shape: whatever its parts are, they are data without a graph or parameters behind them."""
     made = Unknown("batch")
     made.cells[NODE] = m.tape.leaf(Kind.TENSOR, span, "batch")
-    made.cells[unknowns.OUTPUT] = True
+    made.cells[WHOLE] = True
     return made
 
 

@@ -19,6 +19,7 @@ from gradlint.static.values import (
     HELD,
     ITEMS,
     NODE,
+    WHOLE,
     Alt,
     Array,
     Cell,
@@ -64,6 +65,7 @@ class Machine:
         self.tape = Recorder()
         self.limit = limit
         self.whole = whole
+        self.measured: set[Span] = set()  #: functions called a loss whose value a run only looks at
         self.main = ""  #: the file that is run as a script
         self.steps = 0
         self.stack: list[Span] = []
@@ -191,31 +193,31 @@ class Machine:
         node = value.cells.get(NODE, MISSING)
         if node is MISSING:
             origin = value.origin
-            if self.is_output(value):
-                return self._read_output(value)
+            if self.is_part(value):
+                return self._read_part(value)
             ends = origin is None or id(value) in self._making or len(self._making) > ORIGINS
             sources = [] if ends else self._origin_nodes(value)
             node = self.tape.unknown(self.here(), value.label, sources)
             value.cells[NODE] = node  # not logged: the same answer in every branch
         return int(node)
 
-    def is_output(self, value: Unknown) -> bool:
-        """Whether an unknown is what a model returned, or was read from that."""
+    def is_part(self, value: Unknown) -> bool:
+        """Whether an unknown is, or was read from, one whose parts hang on what it hangs on and on nothing else."""
         seen: Val = value
         for _ in range(ORIGINS):
-            if not isinstance(seen, Unknown) or "$output" in seen.cells:
+            if not isinstance(seen, Unknown) or WHOLE in seen.cells:
                 return isinstance(seen, Unknown)
             if NODE in seen.cells:
                 return False
             seen = seen.origin
         return False
 
-    def _read_output(self, value: Unknown) -> int:
-        """The node of a part of a model's output: reading it adds no parameters."""
+    def _read_part(self, value: Unknown) -> int:
+        """The node of such a part."""
         whole = self.unknown_node(value.origin)
         node = self.tape.result(Kind.UNKNOWN, self.here(), value.label, value.label, [Input(whole)])
         value.cells[NODE] = node
-        value.cells["$output"] = True
+        value.cells[WHOLE] = True
         return node
 
     def _origin_nodes(self, value: Unknown) -> list[int]:

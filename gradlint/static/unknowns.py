@@ -147,7 +147,7 @@ def promote(m: Machine, value: Unknown) -> Tensor:
     found = value.cells.get("$tensor", MISSING)
     if found is not MISSING:
         return found  # type: ignore[no-any-return]
-    if m.is_output(value):
+    if m.is_part(value):
         return _keep(value, m.unknown_node(value))
     before = value.cells.get(NODE, MISSING)
     origin = [] if before is MISSING else [before]
@@ -206,7 +206,7 @@ def method_of_unknown(m: Machine, callee: Unknown, args: Args) -> Val:
     if special is not None:
         return special(m, receiver, args)
     known = m.catalog.row(f"{tensors.TENSOR}.{name}") is not None
-    if name in _EXPORTS or (known and (name not in _AMBIGUOUS or m.is_output(receiver))):
+    if name in _EXPORTS or (known and (name not in _AMBIGUOUS or m.is_part(receiver))):
         return tensors.method(m, promote(m, receiver), name, args)
     return NotImplemented
 
@@ -218,7 +218,7 @@ def item_of_unknown(m: Machine, value: Unknown, index: Val, span: Span) -> Val:
         return tensors.element(m, tensor, index, span)
     made = Unknown(m.text(span), value)
     nodes = m.nodes(index, 2)
-    if nodes and not m.is_output(value):
+    if nodes and not m.is_part(value):
         made.cells[NODE] = m.tape.unknown(span, made.label, m.nodes(value, 1))
     return made
 
