@@ -11,6 +11,7 @@ from gradlint.static.machine import NORMAL, Machine, defined
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     Alt,
+    Array,
     ClassObj,
     DictObj,
     Frame,
@@ -110,6 +111,8 @@ def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
         if isinstance(callee, Unknown)
         else callee.receiver
         if isinstance(callee, (Native, Method))
+        else callee
+        if isinstance(callee, (Tensor, Array))  # an attribute of something tensor-like that turns out to be a method
         else None
     )
     given = [*args.all(), receiver] if receiver is not None else args.all()

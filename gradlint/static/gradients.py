@@ -100,6 +100,7 @@ def _use_kept(m: Machine, value: Tensor, sure: bool) -> None:
         sure
         and isinstance(owner, Tensor)
         and isinstance(zeroed, tuple)
+        and isinstance(zeroed[1], int)
         and _certain(m, owner)
         and not _since(m, zeroed[1])
     ):
@@ -200,7 +201,7 @@ def _last_pass(m: Machine, parameters: Sequence[Tensor]) -> int:
 def _cleared(m: Machine, owner: Tensor) -> tuple[Span, int] | None:
     """Where and when the gradient was certainly thrown away, if no backward followed."""
     at = owner.cells.get(CLEARED)
-    if not isinstance(at, tuple) or not _certain(m, owner) or _since(m, at[1]):
+    if not isinstance(at, tuple) or not isinstance(at[1], int) or not _certain(m, owner) or _since(m, at[1]):
         return None
     return None if m.tape.values[owner.cells[NODE]].time > at[1] else at
 

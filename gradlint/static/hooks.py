@@ -134,11 +134,6 @@ def of(value: Obj, key: str) -> tuple[Registration, ...]:
     return () if held is MISSING else held
 
 
-def on(module: Instance) -> bool:
-    """Whether any hook hangs on a module."""
-    return any(of(module, key) for key in (FORWARD, PRE, BACKWARD))
-
-
 # --- calling a module ------------------------------------------------------------------------------------------------
 
 

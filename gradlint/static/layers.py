@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gradlint.static import calls, gradients, hooks, library, methods, modules, overwrites, settings
 from gradlint.static.arguments import Args
-from gradlint.static.budget import ALTERNATIVES
 from gradlint.static.joins import join_values
-from gradlint.static.machine import NORMAL, Machine
+from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
 from gradlint.static.rows import compute, gather, nodes_used, saves
 from gradlint.static.store import MISSING
@@ -131,7 +128,6 @@ def sequential_item(m: Machine, value: Instance, index: Val) -> Val:
         for i, part in enumerate(parts[index.known()]):  # type: ignore[index]
             made.cells[str(i)] = part
         return made
-    from gradlint.static.joins import join_values
 
     return join_values(m, parts) if parts else Unknown("layer", value)
 
@@ -235,7 +231,6 @@ def opaque_child(m: Machine, value: Instance, name: str) -> Instance:
                 frozen_at=known.frozen_at,
             )
         )
-    child.cells["$parent"] = value
     m.set(value, name, child)
     return child
 
@@ -251,31 +246,6 @@ def stood_for(m: Machine, value: Instance) -> list[Instance]:
 
 def _run_opaque(m: Machine, value: Instance, args: Args) -> Val:
     """Output carries from the input, the hooked activations and the parameters; assigned known children are run."""
-
-    parent = value.cells.get("$parent")
-    if isinstance(parent, Instance) and value.cells.get("$name") == "*":
-        return _run_any(m, value, [c for _, c in modules.children(m, parent) if c is not value], args)
-    return _run_one(m, value, args)
-
-
-def _run_any(m: Machine, value: Instance, siblings: list[Instance], args: Args) -> Val:
-    """The child that stands for any: it may be one of those that have a name, with the hooks that hang on that."""
-    hooked = [s for s in siblings if any(hooks.on(inner) for _, inner in modules.named_modules(m, s))]
-    results = [_run_one(m, value, args)]
-
-    def arm(child: Instance) -> Callable[[], str]:
-        def run() -> str:
-            results.append(calls.call(m, child, args))
-            return NORMAL
-
-        return run
-
-    if hooked:
-        m.branch(args.frame, [lambda: NORMAL, *(arm(child) for child in hooked[:ALTERNATIVES])])
-    return join_values(m, results)
-
-
-def _run_one(m: Machine, value: Instance, args: Args) -> Val:
     op = f"{_written(value, getattr(value.cls, 'name', 'model'))}(...)"
     given = [Input(n) for v in args.all() for n in nodes_used(m, v)]
     own = value.cells.get(OWN)

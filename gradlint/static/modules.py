@@ -184,17 +184,24 @@ def read(m: Machine, frame: object, value: Instance, name: str, span: Span) -> V
         table = methods.DICT if isinstance(inner, DictObj) else methods.LIST
         return Native(value, name) if inner is not None and name in table else NotImplemented
     if name == "_modules":
-        made = DictObj()
-        for key, child in children(m, value):
-            made.cells["k", key] = child
-        made.cells["$live"] = value
-        return made
+        return _submodules(m, value)
     if name in module_methods.METHODS or (name == "forward" and isinstance(library_name(m, value), str)):
         return Native(value, name)
     if value.opaque:
         known = m.catalog.row(f"{getattr(value.cls, 'name', '')}.{name}")
-        return layers.opaque_child(m, value, name) if known is None else Native(value, name)
+        return layers.opaque_child(m, value, name) if known is None or known.module else Native(value, name)
     return NotImplemented
+
+
+def _submodules(m: Machine, value: Instance) -> DictObj:
+    """`module._modules`; that of a library model holds one layer that stands for any, under a name that is not known."""
+    made = DictObj()
+    if value.opaque:
+        layers.opaque_child(m, value, layers.ANY)
+        made.cells["$open"] = True
+    for key, child in children(m, value):
+        made.cells["k", key if key != layers.ANY else Scalar()] = child
+    return made
 
 
 def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
