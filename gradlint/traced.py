@@ -111,7 +111,8 @@ def _symptom(finding: Finding, one: Judged, hidden: str) -> bool:
         return False
     if seen.raised:
         return seen.ended_the_run
-    return seen.lost and not seen.library
+    fed = one.demand.kind == "register-hook" and finding.contract == "severed"  #: a tool waits for it
+    return seen.lost and (fed or not seen.library)
 
 
 def _proved(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> Finding:

@@ -146,15 +146,15 @@ class Demands:
 
     def _history(self, seen: Seen) -> frozenset[int]:
         """The places that the nearest values came from: another way through the program is another case."""
-        nodes = self.nodes.nodes
+        rows = self.nodes.rows
         todo = deque([*seen.roots, *seen.targets])
         met: set[int] = set()
         while todo and len(met) < _NEAR:
             number = todo.popleft()
-            if number not in met and number in nodes:
+            if number not in met and number in rows:
                 met.add(number)
-                todo.extend(nodes[number].parents)
-        return frozenset(nodes[number].site for number in met)
+                todo.extend(rows[number][0])
+        return frozenset(rows[number][1] for number in met)
 
     # --- .grad, hooks, exports ---------------------------------------------------------------------------------------
 

@@ -187,10 +187,10 @@ class Excursion:
             remade = REMADE | LEAF if result.requires_grad else 0
             flags = GRAD * result.requires_grad | INEXACT * inexact(result) | remade
             nodes.put(result, nodes.add(sources, tape.places.here(frame), tape.knowledge.named(name), flags))
-        elif node >= before and not nodes.nodes[node].parents:
-            made = nodes.nodes[node]
+        elif node >= before and not nodes.node(node).parents:
+            made = nodes.node(node)
             remade = REMADE if made.flags & GRAD and made.flags & LEAF else 0
-            nodes.nodes[node] = made._replace(parents=tuple(s for s in sources if s < node), flags=made.flags | remade)
+            nodes.rows[node] = made._replace(parents=tuple(s for s in sources if s < node), flags=made.flags | remade)
             nodes.put(result, node)
 
     def _mark(self, target: Any, inputs: Sequence[Any], more: Sequence[int] = ()) -> None:

@@ -52,6 +52,7 @@ class Known(msgspec.Struct, frozen=True):
     inplace: bool = False
     divides: bool = False  #: `rounding_mode=` decides whether its gradient is zero
     operator: bool = False
+    plain: bool = False  #: makes new tensors, and never a zero gradient
 
 
 class Knowledge:
@@ -59,13 +60,13 @@ class Knowledge:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._known: dict[Any, Known] = {}
+        self.seen: dict[Any, Known] = {}
 
     def of(self, function: Callable[..., Any]) -> Known:
         """What is known of a function."""
-        known = self._known.get(function)
+        known = self.seen.get(function)
         if known is None:
-            known = self._known[function] = self.named(name_of(function))
+            known = self.seen[function] = self.named(name_of(function))
         return known
 
     def named(self, name: str) -> Known:
@@ -74,14 +75,18 @@ class Knowledge:
         plain = _plain(short)
         row = self._row(name, plain)
         action = _ACTIONS.get(name) or _action(name, row)
+        written = short.endswith("_") and not short.endswith("__")
+        inplace = row.inplace or written or short.startswith("__i") or short == "__setitem__"
+        divides = plain in ("div", "divide", "div_", "divide_")
         return Known(
             name=name,
             label=_label(name, short),
             action=action,
             row=row,
             returns=_RETURNS.get(row.returns, ""),
-            inplace=row.inplace or (short.endswith("_") and not short.endswith("__")) or short.startswith("__i") or short == "__setitem__",
-            divides=plain in ("div", "divide", "div_", "divide_"),
+            inplace=inplace,
+            divides=divides,
+            plain=row.flow == "carries" and not inplace and not divides,
             operator=plain in _OPERATORS or short.startswith("__"),
         )  # fmt: skip
 

@@ -62,6 +62,7 @@ class Tape(TorchFunctionMode):
         self.knowledge = knowledge
         self.nodes = nodes
         self.demands = demands
+        self._known, self._made = knowledge.seen, nodes.made
         self.off = False  #: everything is passed through
         self.suspended = False  #: off for the time of an optimizer's step
         self.left = False  #: torch no longer knows the mode
@@ -74,6 +75,13 @@ class Tape(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
     ) -> Any:
+        known = self._known.get(func)
+        if known is not None and known.plain and not kwargs and not self.off:
+            result = func(*args)  # the commonest case, by the shortest way
+            frame = sys._getframe(1)
+            if not self._made(known, args, result, frame):
+                self.operation(known, args, {}, result, frame)
+            return result
         given = kwargs or {}
         if self.off:
             return func(*args, **given)
@@ -146,7 +154,7 @@ class Tape(TorchFunctionMode):
     def _result(self, known: Known, parents: Sequence[int], site: int, out: Tensor, index: int, args: Sequence[Any],
                 kwargs: dict[str, Any]) -> None:  # fmt: skip
         nodes = self.nodes
-        same = any(out is a for a in args) or any(out is a for a in kwargs.values())
+        same = any(out is a for a in (*args, *kwargs.values()))
         requires = out.requires_grad
         if same and ((requires and is_leaf(out)) or not _written(known, args, kwargs)):
             return  # a parameter written under no_grad stays a leaf; `x.contiguous()` may be x itself
@@ -165,7 +173,7 @@ class Tape(TorchFunctionMode):
             switch = self._in_force(site)
         node = nodes.add(parents, site, known, flags, switch, index)
         nodes.put(out, node)
-        if not requires and any(nodes.nodes[p].flags & GRAD for p in parents):
+        if not requires and any(nodes.node(p).flags & GRAD for p in parents):
             nodes.flip(node, args)
         if same and out._is_view() and out._base is not None:
             self._written_base(out._base, node, known, site)

@@ -33,6 +33,10 @@ ZERO = 1024  #: the operation's gradient is zero everywhere
 FROZEN = 2048
 GRAPHLESS = 4096  #: a gradient that was taken without create_graph
 
+_SCALARS = frozenset((int, float, bool, type(None)))
+_MADE = GRAD | INEXACT
+_reference, _enabled = weakref.ref, torch.is_grad_enabled
+
 _HELD = 50_000  #: objects without weak references that are remembered
 _MOST = 1_000_000
 _FIRST_SWEEP = 50_000
@@ -77,7 +81,9 @@ class Nodes:
 
     def __init__(self, places: Places) -> None:
         self.places = places
-        self.nodes: dict[int, Node] = {}
+        self._direct = places.direct
+        #: the fields of `Node`; plain tuples, because one is made at every operation
+        self.rows: dict[int, tuple[tuple[int, ...], int, Known | None, int, int, int]] = {}
         self.flips: dict[tuple[int, int], Flip] = {}  #: by the node's site and output
         self.kept: set[int] = set()  #: nodes of demands that were kept
         self.recent: deque[int] = deque(maxlen=4)  #: the last roots
@@ -113,14 +119,47 @@ class Nodes:
         found = self.find(tensor)
         return self.first_seen(tensor) if found is None else found
 
+    def node(self, number: int) -> Node:
+        """A node by its number."""
+        return Node._make(self.rows[number])
+
     def flags(self, node: int) -> int:
         """The flags of a node."""
-        return self.nodes[node].flags
+        return self.rows[node][3]
 
     def parents(self, args: Iterable[Any], depth: int = 3) -> list[int]:
         """The nodes among arguments; empty if none of them matters."""
         found: list[int] = []
         return found if self._collect(args, found, depth) else []
+
+    def made(self, known: Known, args: Iterable[Any], out: Any, frame: Any) -> bool:
+        """Write down the commonest case by the shortest way, as one function because it runs at every operation.
+
+        That is: a new tensor that requires grad, made of known tensors and numbers while gradients are on. False for all others.
+        """
+        if type(out) is not Tensor or not out.requires_grad or not _enabled():
+            return False
+        parents = []
+        at = self._at
+        for arg in args:
+            entry = at.get(id(arg))
+            if entry is not None and arg is not out and entry[0]() is arg:
+                parents.append(entry[1])
+            elif type(arg) not in _SCALARS:
+                return False
+        if not parents:
+            return False
+        site = self._direct.get((id(frame.f_code), frame.f_lasti))
+        if site is None:
+            site = self.places.here(frame)
+        node = self._next
+        self._next = node + 1
+        given = (parents[0],) if len(parents) == 1 else tuple(dict.fromkeys(parents))
+        self.rows[node] = (given, site, known, _MADE, 0, 0)
+        at[id(out)] = (_reference(out), node, True)
+        if node >= self._sweep_at:
+            self._compact()
+        return True
 
     def _collect(self, args: Iterable[Any], found: list[int], depth: int) -> bool:
         matters = False
@@ -148,7 +187,7 @@ class Nodes:
         """A new node."""
         node = self._next
         self._next = node + 1
-        self.nodes[node] = Node(tuple(dict.fromkeys(parents)), site, known, flags, switch, index)
+        self.rows[node] = (tuple(dict.fromkeys(parents)), site, known, flags, switch, index)
         if node >= self._sweep_at:
             self._compact()
         return node
@@ -193,7 +232,7 @@ class Nodes:
 
     def flip(self, node: int, args: Iterable[Any]) -> None:
         """Remember what went into an operation whose output requires no grad although an input does."""
-        made = self.nodes[node]
+        made = self.node(node)
         key = (made.site, made.output)
         if key not in self.flips:
             live = next((a for a in args if isinstance(a, Tensor) and a.requires_grad), None)
@@ -206,12 +245,12 @@ class Nodes:
     def ancestors(self, starts: Iterable[int]) -> set[int]:
         """Everything that some nodes come from, themselves included."""
         found: set[int] = set()
-        todo = [n for n in starts if n in self.nodes]
+        todo = [n for n in starts if n in self.rows]
         while todo:
             node = todo.pop()
             if node not in found:
                 found.add(node)
-                todo += [p for p in self.nodes[node].parents if p in self.nodes]
+                todo += [p for p in self.rows[node][0] if p in self.rows]
         return found
 
     def _forget(self) -> None:
@@ -228,8 +267,8 @@ class Nodes:
         if len(order) > _MOST:
             self.truncated = True
             order = order[-_MOST // 2 :]
-        self.nodes = {n: self.nodes[n] for n in order}
-        self._sweep_at = self._next + max(_FIRST_SWEEP, len(self.nodes))
+        self.rows = {n: self.rows[n] for n in order}
+        self._sweep_at = self._next + max(_FIRST_SWEEP, len(self.rows))
 
 
 def watch_function(nodes: Nodes, args: Sequence[Any], out: Tensor) -> None:

@@ -41,6 +41,7 @@ class Places:
     def __init__(self) -> None:
         self.sites: list[Site] = []
         self._numbers: dict[tuple[int, int, int], int] = {}
+        self.direct: dict[tuple[int, int], int] = {}  #: code and instruction of the user's own frames: the site
         self._owners: dict[str, int] = {}
         self._sources: dict[str, Source] = {}
         self._spans: dict[int, Span] = {}
@@ -75,6 +76,8 @@ class Places:
     def _new(self, key: tuple[int, int, int], frame: FrameType, through: int) -> int:
         self._numbers[key] = len(self.sites)
         self.sites.append(Site(frame.f_code, frame.f_lasti, frame.f_lineno, through))
+        if through == DIRECT:
+            self.direct[key[:2]] = len(self.sites) - 1
         return len(self.sites) - 1
 
     def span(self, number: int, name: str = "") -> Span:

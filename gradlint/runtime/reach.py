@@ -54,7 +54,19 @@ def reached(roots: Iterable[Tensor], *, through_zero: bool = True) -> set[Edge]:
 
 def leaves(roots: Sequence[Tensor]) -> list[Tensor]:
     """The leaf tensors that a graph ends at."""
-    return [node.variable for node, _ in reached(roots) if hasattr(node, "variable")]
+    todo = [e[0] for root in roots if (e := edge(root)) is not None]
+    seen = set(todo)
+    ends = []
+    while todo:
+        node = todo.pop()
+        following = node.next_functions
+        if not following:
+            ends.append(node)
+        for one, _ in following:
+            if one is not None and one not in seen:
+                seen.add(one)
+                todo.append(one)
+    return [node.variable for node in ends if hasattr(node, "variable")]
 
 
 def strength(root: Tensor, target: Tensor) -> Literal["connected", "zero", "unreachable"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -12,6 +13,8 @@ from gradlint.runtime.knowledge import Knowledge
 from gradlint.runtime.mode import Tape
 from gradlint.runtime.nodes import Nodes
 from gradlint.runtime.places import Places
+
+_RARER = 16  #: Python's collector runs so much more rarely: what a recording makes is no garbage
 
 
 class Recording:
@@ -45,6 +48,9 @@ class Recording:
         if self.outer is None:
             Recording._running = self
             self._undo.callback(self._over)
+            self._undo.callback(gc.set_threshold, *gc.get_threshold())
+            first, *others = gc.get_threshold()
+            gc.set_threshold(first * _RARER, *others)
             self._undo.enter_context(patches.made(self.mode))
             self.mode.__enter__()  # type: ignore[no-untyped-call]
             self._undo.callback(self._leave)

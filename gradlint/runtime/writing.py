@@ -29,7 +29,7 @@ from gradlint.runtime.nodes import (
 )  # fmt: skip
 from gradlint.runtime.places import DIRECT, THROUGH_LIBRARY, Source
 from gradlint.runtime.record import Recording
-from gradlint.runtime.run import Flipped, Hook, Observation, Run
+from gradlint.runtime.run import Flipped, Hook, Observation, Outcome, Run
 from gradlint.tape import Capture, Demand, Edge, Flow, Kind, Span, Tape, Value
 
 _ALL = 20_000  #: of so many nodes, those that no demand comes from are written too
@@ -72,8 +72,8 @@ class Writer:
         self.demands = recording.demands.kept[recording.first : recording.last]
         starts = [n for seen in self.demands for n in (*seen.roots, *seen.targets)]
         stepped = [n for s in recording.demands.steps.values() for n in s.reached]
-        few = len(self.nodes.nodes) <= _ALL
-        self.order = sorted(self.nodes.nodes if few else self.nodes.ancestors([*starts, *stepped]))
+        few = len(self.nodes.rows) <= _ALL
+        self.order = sorted(self.nodes.rows if few else self.nodes.ancestors([*starts, *stepped]))
         self.ids = {node: i for i, node in enumerate(self.order)}
         self.frozen: dict[int, Span] = {}
 
@@ -81,9 +81,9 @@ class Writer:
         """Values, edges, captures and demands, in order of time."""
         wanted = {n for seen in self.demands for n in seen.targets}
         wanted |= {n for s in self.recording.demands.steps.values() for n in s.reached}
-        values = [self._value(n, self.nodes.nodes[n], n in wanted) for n in self.order]
-        edges = [edge for n in self.order for edge in self._edges(n, self.nodes.nodes[n])]
-        captures = [c for n in self.order for c in self._captures(n, self.nodes.nodes[n])]
+        values = [self._value(n, self.nodes.node(n), n in wanted) for n in self.order]
+        edges = [edge for n in self.order for edge in self._edges(n, self.nodes.node(n))]
+        captures = [c for n in self.order for c in self._captures(n, self.nodes.node(n))]
         return Tape(values, edges, captures, [*self._demands(), *self._optimizers()])
 
     # --- values ------------------------------------------------------------------------------------------------------
@@ -151,14 +151,14 @@ class Writer:
                 term=direct and bool(row and (row.term or (product and len(tensors) == 1))),
                 product=product and len(tensors) > 1,
                 foreign=bool(row and row.foreign),
-                select=flow == Flow.CUTS and self._selects(node, self.nodes.nodes[parent]),
+                select=flow == Flow.CUTS and self._selects(node, self.nodes.node(parent)),
                 saves=flow != Flow.CUTS and bool(node.flags & GRAD) and bool(row and row.saves),
             )
 
     def _chain_start(self, number: int, export: Span) -> int:
         """Where an export's chain begins: back over preparing steps that are written inside the export's own expression."""
         while True:
-            node = self.nodes.nodes[number]
+            node = self.nodes.node(number)
             inside = node.site >= 0 and _inside(self._span(node), export)
             if not inside or len(node.parents) != 1 or node.parents[0] not in self.ids or not self._prepares(node):
                 return number
@@ -176,7 +176,7 @@ class Writer:
 
     def _flow(self, number: int, node: Node, source: int) -> tuple[Flow, str]:
         """What happened to the gradient between an input and the output, and why."""
-        flags, parent = node.flags, self.nodes.nodes[source]
+        flags, parent = node.flags, self.nodes.node(source)
         if flags & REMADE:
             return Flow.CUTS, self._switched_by(
                 self.recording.mode.switches[node.switch]
@@ -267,7 +267,7 @@ class Writer:
                 span=span,
                 label=self._text(seen.site, span),
                 time=2 * seen.moment - 1,
-                roots=tuple(self.ids[n] for n in seen.roots if n in self.ids),
+                roots=tuple(self.ids[n] for n in self._roots(seen) if n in self.ids),
                 targets=tuple(self.ids[n] for n in seen.targets if n in self.ids),
                 target_labels=tuple(self._target_label(n) for n in seen.targets if n in self.ids),
                 whole=True,
@@ -278,6 +278,23 @@ class Writer:
                 cleared=self.places.span(seen.cleared) if seen.cleared >= 0 else None,
                 unknown="a hook on a module" if seen.kind in _HOOKS[1:] else "",
             )
+
+    def _roots(self, seen: Seen) -> list[int]:
+        """What a demand differentiates; of a hook on a tensor: what was differentiated after it was registered."""
+        if seen.kind != "register-hook":
+            return list(seen.roots)
+        later = (
+            s
+            for s in self.demands
+            if s.kind in ("backward", "autograd.grad") and s.moment > seen.moment and not s.raised
+        )
+        return list(dict.fromkeys(n for s in later for n in s.roots))
+
+    def _outcome(self, seen: Seen) -> tuple[Outcome, ...]:
+        """What a demand got; a hook on a tensor that no later backward fired got nothing."""
+        if seen.kind != "register-hook" or seen.raised or not self._roots(seen):
+            return seen.gradients
+        return ("nonzero",) if seen.fired else ("none",)
 
     def _optimizers(self) -> Iterator[Demand]:
         roots = tuple(dict.fromkeys(self.ids[n] for s in self.demands for n in s.roots if n in self.ids))
@@ -297,7 +314,7 @@ class Writer:
                 )
 
     def _target_label(self, number: int) -> str:
-        node = self.nodes.nodes[number]
+        node = self.nodes.node(number)
         return self._label(node, self._span(node))
 
     def _text(self, site: int, span: Span) -> str:
@@ -311,7 +328,7 @@ class Writer:
                 demand=i,
                 raised=seen.raised,
                 ended_the_run=ended == i + self.recording.first,
-                gradients=seen.gradients,
+                gradients=self._outcome(seen),
                 used=seen.kind != "grad-read" or self._used(seen),
                 library=self.places.through(seen.site) == THROUGH_LIBRARY,
             )

@@ -1,0 +1,172 @@
+"""What a trace costs, as ratios of CPU time on one machine in one run: `python benchmarks/trace.py [--repeat N]`.
+
+Every workload runs plain, traced and under `detect_anomaly`, interleaved, one thread; the medians are compared and the spread of the
+ratios is shown. Then the memory of a long training under a trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+import gradlint
+
+
+class Block(nn.Module):
+    """A residual block as ResNet-18 has them."""
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        self.way = nn.Sequential(
+            nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(),
+            nn.Conv2d(outside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside),
+        )  # fmt: skip
+        same = stride == 1 and inside == outside
+        self.short = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+        )
+
+    def forward(self, x: Any) -> Any:
+        """The block."""
+        return torch.relu(self.way(x) + self.short(x))
+
+
+def resnet() -> nn.Module:
+    """A net of ResNet-18's shape."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+    ]
+    inside = 64
+    for outside, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        layers += [Block(inside, outside, stride), Block(outside, outside, 1)]
+        inside = outside
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
+
+
+def resnet_workload() -> Callable[[], None]:
+    """ResNet-18, forward and backward, one image at 224."""
+    net, image = resnet(), torch.randn(1, 3, 224, 224)
+
+    def run() -> None:
+        net(image).sum().backward()
+
+    return run
+
+
+def tiny_workload() -> Callable[[], None]:
+    """2,800 tiny operations, forward and backward."""
+    x = torch.randn(4, 16, requires_grad=True)
+
+    def run() -> None:
+        y = x
+        for _ in range(700):
+            y = (y * 1.001 + 0.001).tanh().clone()
+        y.sum().backward()
+
+    return run
+
+
+def training_workload() -> Callable[[], None]:
+    """100 steps of Adam on a small perceptron."""
+    net = nn.Sequential(*(layer for _ in range(10) for layer in (nn.Linear(64, 64), nn.Tanh())))
+    optimizer = torch.optim.Adam(net.parameters())
+    data = torch.randn(32, 64)
+
+    def run() -> None:
+        for _ in range(100):
+            optimizer.zero_grad()
+            net(data).pow(2).mean().backward()
+            optimizer.step()
+
+    return run
+
+
+@contextlib.contextmanager
+def anomaly() -> Iterator[None]:
+    """Torch's own anomaly detection."""
+    with torch.autograd.set_detect_anomaly(True, check_nan=False):
+        yield
+
+
+WAYS: dict[str, Callable[[], Any]] = {
+    "plain": contextlib.nullcontext,
+    "trace": gradlint.trace,
+    "trace, stop after the first backward": lambda: gradlint.trace(stop_after=1),
+    "detect_anomaly": anomaly,
+}
+WORKLOADS = {
+    "resnet18-like, 224, forward + backward": (resnet_workload, "trace", 1.15),
+    "2,800 tiny operations": (tiny_workload, "trace", 1.5),
+    "100 steps of training": (training_workload, "trace, stop after the first backward", 1.05),
+}
+
+
+def seconds(work: Callable[[], None], way: Callable[[], Any]) -> float:
+    """CPU seconds of a workload in one way; putting the trace in place and writing its tape are not counted twice."""
+    gc.collect()
+    with way():
+        begin = time.process_time()
+        work()
+        return time.process_time() - begin
+
+
+def compare(make: Callable[[], Callable[[], None]], repeat: int) -> dict[str, list[float]]:
+    """The ratios to the plain run, for each way."""
+    work = make()
+    for way in WAYS.values():
+        seconds(work, way)
+    ratios: dict[str, list[float]] = {name: [] for name in WAYS}
+    for _ in range(repeat):
+        plain = seconds(work, WAYS["plain"])
+        for name, way in WAYS.items():
+            ratios[name].append(seconds(work, way) / plain)
+    return ratios
+
+
+def memory(steps: int) -> list[float]:
+    """Megabytes in use after each tenth of a long traced training."""
+    net = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.BatchNorm1d(64), nn.Linear(64, 1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    seen = []
+    with gradlint.trace():
+        for step in range(steps):
+            optimizer.zero_grad()
+            net(torch.randn(32, 64)).pow(2).mean().backward()
+            optimizer.step()
+            if step % (steps // 10) == steps // 10 - 1:
+                seen.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return seen
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=5)
+    repeat = parser.parse_args().repeat
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    for title, (make, judged, limit) in WORKLOADS.items():
+        print(title)
+        for name, ratios in compare(make, repeat).items():
+            goal = f"   at most {limit} wanted" if name == judged else ""
+            print(f"  {name:38} {statistics.median(ratios):5.2f}  ({min(ratios):.2f} to {max(ratios):.2f}){goal}")
+    told = ", ".join(f"{m:.0f}" for m in memory(1_000))
+    print(f"1,000 traced steps, MiB at most in use after each 100: {told}")
+
+
+if __name__ == "__main__":
+    main()
