@@ -86,7 +86,7 @@ class Knowledge:
             returns=_RETURNS.get(row.returns, ""),
             inplace=inplace,
             divides=divides,
-            plain=row.flow == "carries" and not inplace and not divides,
+            plain=action == "operation" and row.flow == "carries" and not inplace and not divides,
             operator=plain in _OPERATORS or short.startswith("__"),
         )  # fmt: skip
 
