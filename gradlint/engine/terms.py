@@ -41,10 +41,15 @@ def _taken_apart(graph: Graph, value: int, parts: list[frozenset[int]]) -> froze
     if not graph.values[value].joined:
         return frozenset().union(*parts)
     alive = [frozenset(p for p in some if graph.bare[p] > ZEROES) for some in parts]
-    kept = [some for i, some in enumerate(parts) if all(other <= alive[i] for other in alive)]
-    if not any(len(some) > 1 for some in kept):
-        return frozenset((value,))
-    return frozenset().union(*kept, *alive)
+    dead = {p for i, some in enumerate(parts) for p in some - alive[i] if _lost_everywhere(p, alive[i], parts, alive)}
+    return frozenset(dead).union(*alive) if dead else frozenset((value,))
+
+
+def _lost_everywhere(
+    part: int, beside: frozenset[int], parts: list[frozenset[int]], alive: list[frozenset[int]]
+) -> bool:
+    """Whether each alternative has the dead summand too, or nothing live in its place."""
+    return all(part in some or alive[i] <= beside for i, some in enumerate(parts))
 
 
 def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:

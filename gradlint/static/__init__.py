@@ -59,7 +59,12 @@ def analyse(
         errors=[*project.errors, *runs.errors],
         analysed=set(programs),
         context={s.file for s in project.sources.values() if not s.named},
-        sites=[site for program in programs.values() for site in demand_sites(program)],
+        sites=[
+            site
+            for program in programs.values()
+            for site in demand_sites(program)
+            if site[0] in runs.reached or site[0] not in runs.own_calls  # a method that is only called like a demand
+        ],
         functions={file: functions_of(program) for file, program in programs.items()},
         reached=set(runs.reached),
         budget=runs.budget,

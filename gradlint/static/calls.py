@@ -25,10 +25,12 @@ from gradlint.static.values import (
     Native,
     Partial,
     Raised,
+    Scalar,
     Tensor,
     Unknown,
     Val,
     Wrapped,
+    is_raw,
 )  # fmt: skip
 from gradlint.static.words import names_a_loss
 from gradlint.tape import Span
@@ -124,7 +126,7 @@ def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
     )
     model = callee.origin if isinstance(callee, Unknown) and callee.name == "forward" else callee
     if isinstance(model, Unknown) and unknowns.is_model(model):
-        unknowns.output_of(m, model, made, sources, args)
+        unknowns.output_of(m, model, made, args)
     for value in args.all():
         disturb(m, value, made)
     exposure.expose(m, given)
@@ -176,6 +178,7 @@ def invoke(m: Machine, function: Function, args: Args) -> Val:
     node = function.node
     if isinstance(node, p.FunctionDef):
         m.mark_called(defined(node, function.module.program.file))
+        m.own_calls.add(args.span)
         if node.is_generator:
             return Generator(function, frame)
     with m.running(node, args.span):
@@ -231,9 +234,9 @@ def _or_default(m: Machine, function: Function, name: str, value: Val, args: Arg
         if isinstance(value, Tensor):
             m.tape.capture(value.cells["$node"], "argument", args.span, f"{function.name}({name}=...)")
         return value
-    if args.rest:
-        return Unknown(name)
     default = function.defaults.get(name, MISSING)
+    if args.rest:  # a setting whose default is a number or text is no tensor
+        return Scalar() if default is not None and is_raw(default) else Unknown(name)
     return Unknown(name) if default is MISSING else default
 
 

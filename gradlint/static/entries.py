@@ -47,6 +47,7 @@ class Runs:
         self.tapes: list[Tape] = []
         self.called: set[Span] = set()
         self.measured: set[Span] = set()
+        self.own_calls: set[Span] = set()
         self.reached: dict[Span, str] = {}
         self.budget: list[Span] = []
         self.errors: list[FileError] = []
@@ -204,6 +205,7 @@ class Runs:
         self.tapes.append(m.tape.tape(hooks.records(m), flags.notes(m)))
         self.called |= m.called
         self.measured |= m.measured
+        self.own_calls |= m.own_calls
         self.reached.update(m.sites)
         self.budget += m.hits
 

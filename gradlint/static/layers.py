@@ -13,6 +13,7 @@ from gradlint.static.values import (
     HELD,
     NODE,
     WHOLE,
+    Alt,
     Array,
     DictObj,
     Frame,
@@ -301,6 +302,8 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
     if "$inner" in value.cells:
         inner = value.cells["$inner"]
         table = methods.DICT if isinstance(inner, DictObj) else methods.LIST
+        if isinstance(inner, Alt):
+            return m.alternatives(inner, lambda held: calls.call(m, Native(held, short), args))
         if short in table:
             return table[short](m, inner, args)
     if short == "__init__" and "$inner" in value.cells:

@@ -76,6 +76,7 @@ class Machine:
         self.state.cells["mode"] = GRAD_ON
         self.state.cells["roots"] = ()
         self.called: set[Span] = set()  #: functions that ran, by the span of their name
+        self.own_calls: set[Span] = set()  #: calls of the project's functions, whatever they are called
         self.hits: list[Span] = []  #: where a bound was hit
         self._making: set[int] = set()
         self.sites: dict[Span, str] = {}  #: demand sites that were reached

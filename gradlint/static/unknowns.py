@@ -121,10 +121,11 @@ def is_model(value: Val) -> bool:
     return isinstance(value, Unknown) and "$model" in value.cells
 
 
-def output_of(m: Machine, model: Unknown, made: Unknown, sources: list[int], args: Args) -> None:
-    """What an unknown model returned carries from its parameters; with gradients off it carries from nothing."""
+def output_of(m: Machine, model: Unknown, made: Unknown, args: Args) -> None:
+    """What an unknown model returned carries from its parameters and its input; with gradients off from nothing."""
     mode, label = m.mode, m.text(args.span)
-    given = [Input(parameters_of(m, model)), *(Input(n, Flow.UNKNOWN) for n in dict.fromkeys(sources))]
+    taken = dict.fromkeys(n for v in args.all() for n in m.nodes(v))
+    given = [Input(parameters_of(m, model)), *(Input(n) for n in taken)]
     if mode.enabled is False:
         cut = [Input(g.node, Flow.CUTS, "grad-mode") for g in given]
         made.cells[NODE] = m.tape.result(Kind.UNKNOWN, mode.span, label, mode.label, cut, at=args.span)
