@@ -116,12 +116,7 @@ def sequential_item(m: Machine, value: Instance, index: Val) -> Val:
     """`sequential[i]` or `sequential[a:b]`."""
     from gradlint.static.containers import Slice
 
-    names = [
-        k
-        for k, v in value.cells.items()
-        if isinstance(k, str) and not k.startswith("$") and k != "training" and v is not MISSING
-    ]
-    parts = [value.cells[k] for k in names]
+    parts = [held for _, held in modules.entries(value)]
     if isinstance(index, int) and -len(parts) <= index < len(parts):
         return parts[index]
     if isinstance(index, Slice) and index.known() is not None:

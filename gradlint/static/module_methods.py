@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gradlint.static import calls, gradients, hooks, layers, modules
 from gradlint.static.arguments import Args
@@ -18,6 +18,7 @@ from gradlint.static.values import (
     Tensor,
     Unknown,
     Val,
+    content,
     dict_items,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
@@ -161,7 +162,7 @@ def _get_submodule(m: Machine, value: Instance, args: Args) -> Val:
 
 
 def _append(m: Machine, value: Instance, args: Args) -> Val:
-    m.set(value, str(len(list(modules.children(m, value)))), args.get(0))
+    m.set(value, str(len(modules.entries(value))), args.get(0))
     return value
 
 
@@ -173,12 +174,39 @@ def _extend(m: Machine, value: Instance, args: Args) -> Val:
     return value
 
 
+def _update(m: Machine, value: Instance, args: Args) -> Val:
+    """`ModuleDict.update(...)`: a dict, another container, or pairs."""
+    for key, held in _pairs(args.get(0)):
+        if isinstance(key, str):
+            m.set(value, key, held)
+    return None
+
+
+def _pairs(given: Val) -> Sequence[tuple[Val, Val]]:
+    match given:
+        case DictObj():
+            return list(dict_items(given))
+        case Instance():
+            return modules.entries(given)
+        case ListObj():
+            return [(v[0], v[1]) for v in content(given) if isinstance(v, tuple) and len(v) == 2]
+    return ()
+
+
 def _keys(m: Machine, value: Instance, args: Args) -> Val:
-    return ListObj([n for n, _ in modules.children(m, value)], "list", value.opaque)
+    return ListObj([name for name, _ in modules.entries(value)], "list", value.opaque)
+
+
+def _items(m: Machine, value: Instance, args: Args) -> Val:
+    return ListObj(list(modules.entries(value)), "list", value.opaque)
+
+
+def _values(m: Machine, value: Instance, args: Args) -> Val:
+    return ListObj([held for _, held in modules.entries(value)], "list", value.opaque)
 
 
 def _double_underscore_len(m: Machine, value: Instance, args: Args) -> Val:
-    return Scalar() if value.opaque else len(list(modules.children(m, value)))
+    return Scalar() if value.opaque else len(modules.entries(value))
 
 
 METHODS: dict[str, Callable[[Machine, Instance, Args], Val]] = {
@@ -191,6 +219,6 @@ METHODS: dict[str, Callable[[Machine, Instance, Args], Val]] = {
     "register_backward_hook": hooks.on_module(hooks.BACKWARD, "legacy"),
     "register_buffer": _register_buffer, "register_parameter": _register_buffer, "add_module": _register_buffer,
     "register_module": _register_buffer, "apply": _apply, "state_dict": _state_dict, "load_state_dict": _load_state_dict,
-    "get_submodule": _get_submodule, "append": _append, "extend": _extend, "keys": _keys, "items": _named_children,
-    "values": _children, "__len__": _double_underscore_len, "share_memory": _same, "type": _same,
+    "get_submodule": _get_submodule, "append": _append, "extend": _extend, "keys": _keys, "update": _update, "items": _items,
+    "values": _values, "__len__": _double_underscore_len, "share_memory": _same, "type": _same,
 }  # fmt: skip

@@ -124,6 +124,15 @@ def children(m: Machine, value: Instance) -> Iterator[tuple[str, Instance]]:
                     yield key, option
 
 
+def entries(value: Instance) -> list[tuple[str, Val]]:
+    """What a container of modules or parameters holds, in order."""
+    return [
+        (key, held)
+        for key, held in value.cells.items()
+        if isinstance(key, str) and not key.startswith("$") and key != "training" and held is not MISSING
+    ]
+
+
 def named_modules(
     m: Machine, value: Instance, prefix: str = "", seen: set[int] | None = None
 ) -> Iterator[tuple[str, Instance]]:
@@ -253,12 +262,10 @@ def iterate(m: Machine, value: Instance, span: Span) -> Val:
     base = library_name(m, value)
     if value.opaque:
         return [layers.opaque_child(m, value, layers.ANY)], False
-    if base in ("torch.nn.Sequential", "torch.nn.ModuleList"):
-        return [c for _, c in children(m, value)], True
-    if base == "torch.nn.ParameterList":
-        return [p for _, p in named_parameters(m, value)], True
+    if base in _SEQUENCES:
+        return [held for _, held in entries(value)], True
     if base in _MAPPINGS:
-        return [k for k, _ in children(m, value)], True
+        return [k for k, _ in entries(value)], True
     return NotImplemented
 
 

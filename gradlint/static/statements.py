@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gradlint.static import attributes, builtin, calls, classes, containers, hooks, imports, modes, tensors
+from gradlint.static import attributes, builtin, calls, classes, containers, hooks, imports, modes, modules, tensors
 from gradlint.static import program as p
+from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
 from gradlint.static.expressions import binary, compare, evaluate, narrow, truth
 from gradlint.static.machine import BREAK, CONTINUE, NORMAL, RETURN, Machine
@@ -78,11 +79,26 @@ def _augmented(m: Machine, frame: Frame, node: p.AugAssign) -> str:
 
 
 def _augment(m: Machine, frame: Frame, op: str, present: Val, value: Val, span: Any) -> Val:
-    grown = containers.extend_in_place(m, frame, op, present, value, span)
-    if grown is not NotImplemented:
-        return grown
+    for grow in (containers.extend_in_place, _grown_by_itself):
+        grown = grow(m, frame, op, present, value, span)
+        if grown is not NotImplemented:
+            return grown
     changed = tensors.binary_in_place(m, op, present, value, span)
     return binary(m, frame, op, present, value, span) if changed is NotImplemented else changed
+
+
+_IN_PLACE = {
+    "+": "__iadd__", "-": "__isub__", "*": "__imul__", "/": "__itruediv__", "@": "__imatmul__", "|": "__ior__",
+    "&": "__iand__", "^": "__ixor__", "**": "__ipow__", "//": "__ifloordiv__", "%": "__imod__",
+}  # fmt: skip
+
+
+def _grown_by_itself(m: Machine, frame: Frame, op: str, present: Val, value: Val, span: Any) -> Val:
+    """`module_list += modules`, and classes of the project with an `__iadd__` of their own."""
+    made = calls.special_method(m, frame, present, _IN_PLACE.get(op, ""), span, value)
+    if made is NotImplemented and op == "+" and isinstance(present, Instance) and modules.is_module(m, present):
+        return modules.method(m, present, "extend", Args(span, frame, [value]))
+    return made
 
 
 def _delete(m: Machine, frame: Frame, node: p.Delete) -> str:
