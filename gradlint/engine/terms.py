@@ -122,7 +122,7 @@ def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Findi
             continue
         level = ZEROES if strength == ZEROES else CUTS
         edges = frontier(graph, frozenset(graph.reach([target], level)), root, level)
-        if not edges or graph.joined[root]:
+        if not edges:
             continue
         way = graph.way(edges, root, target)
         message = f"the optimizer steps {graph.values[target].label}, and no backward of this run reaches it"

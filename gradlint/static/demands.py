@@ -102,7 +102,6 @@ def autograd_grad(m: Machine, args: Args) -> Val:
     _want(m, nodes)
     asked = roots if not nodes or any(m.kind_of(n) == Kind.UNKNOWN for n in nodes) else ()  # perhaps of any parameter
     m.set(m.state, "asked", (*m.state.cells.get("asked", ()), *asked))
-    m.set(m.state, "answered", (*m.state.cells.get("answered", ()), *nodes))
     hooks.fire(m, roots, nodes, args, create)
     if not targets:
         return ListObj([hooks.gradient(m, roots, None, args.span, "gradient", create)], "list", True)
@@ -174,9 +173,9 @@ def end_of_run(m: Machine) -> None:
     roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
     if not m.whole or not roots:
         return
-    answered = frozenset(m.state.cells.get("answered", ()))
+    by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
     for optimizer, parameters in m.state.cells.get("stepped", ()):
-        nodes = [n for n in dict.fromkeys(p.cells[NODE] for p in parameters) if n not in answered]
+        nodes = [n for n in dict.fromkeys(p.cells[NODE] for p in parameters) if n not in by_hand]
         labels = [m.tape.values[n].label for n in nodes]
         span = optimizer.span
         m.tape.demand(

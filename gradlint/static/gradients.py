@@ -16,6 +16,7 @@ from gradlint.static.values import NODE, Tensor, Val, options
 from gradlint.tape import Span
 
 CLEARED, ZEROED = "$cleared", "$zeroed"  #: cells of a leaf and of its gradient: where and when; None: perhaps no longer
+ASSIGNED = "assigned"  #: of the run: the leaves whose gradient the program set by hand
 
 
 # --- reading and using -----------------------------------------------------------------------------------------------
@@ -171,6 +172,7 @@ def assign(m: Machine, value: Tensor, given: Val, span: Span) -> None:
     if given is None:
         clear(m, value, span, to_none=True)
         return
+    m.set(m.state, ASSIGNED, (*m.state.cells.get(ASSIGNED, ()), value.cells[NODE]))
     m.set(value, CLEARED, None)
     m.set(value, "$grad", given if isinstance(given, Tensor) else MISSING)
 
