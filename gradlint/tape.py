@@ -138,6 +138,7 @@ class Demand(msgspec.Struct, frozen=True):
     early: bool = False  #: for grad-read: certainly before any backward that could have left the gradient
     cleared: Span | None = None  #: for grad-read: where the gradient was thrown away since the last backward
     since: int = 0  #: with cleared: the moment
+    kept: int = -1  #: with cleared: the gradient itself, where the program uses it by a name of its own
     raises: bool = False  #: for hook-read: the program fails here
     hooks: tuple[int, ...] = ()  #: for hook-read: the hooks (by index) that would have filled what is missing
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlint.engine import paths
+from gradlint.engine import absent, paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import NOTHING, Graph
 from gradlint.engine.hooks import passes
 from gradlint.engine.verdict import name
 from gradlint.finding import Finding
-from gradlint.tape import Demand, Flow
+from gradlint.tape import Capture, Demand, Flow
 
 
 def mistimed(case: Case, demand: Demand) -> Finding | None:
@@ -21,12 +21,19 @@ def mistimed(case: Case, demand: Demand) -> Finding | None:
     if _out_of_sight(case.graph, target, demand):
         return None
     steps = [paths.taken(case.graph, target, demand.time)]
+    steps += [paths.step("cause", c.span, "its buffer is kept, not a copy") for c in _kept(case.graph, demand)]
     if demand.cleared is not None:
         steps.append(paths.step("cause", demand.cleared, "the gradient is thrown away"))
         message = f"{demand.label} comes after the gradient of {name(case, demand, target)} was thrown away"
     else:
         message = f"{demand.label} is used before any backward: there is no gradient yet"
     return finding(case, Claim("mistimed", "", demand.span, message, paths.ended(steps, demand)))
+
+
+def _kept(graph: Graph, demand: Demand) -> list[Capture]:
+    """Where the program put the gradient under a name of its own."""
+    found = graph.captures.get(demand.kept, ())
+    return [c for c in found if c.kind in absent.KEEPS and c.time <= demand.time][:1]
 
 
 def _out_of_sight(graph: Graph, target: int, demand: Demand) -> bool:

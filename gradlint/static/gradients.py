@@ -107,7 +107,10 @@ def _use_kept(m: Machine, value: Tensor, sure: bool) -> None:
     ):
         node = owner.cells[NODE]
         roots, label = m.state.cells["roots"], m.tape.values[node].label
-        record(m, "grad-read", m.statement_span(), roots, [node], [label], cleared=zeroed[0], since=zeroed[1])
+        record(
+            m, "grad-read", m.statement_span(), roots, [node], [label],
+            cleared=zeroed[0], since=zeroed[1], kept=seen.cells[NODE],
+        )  # fmt: skip
 
 
 def optimized(m: Machine, parameter: Tensor, span: Span) -> None:
