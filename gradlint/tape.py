@@ -140,6 +140,7 @@ class Demand(msgspec.Struct, frozen=True):
     since: int = 0  #: with cleared: the moment
     kept: int = -1  #: with cleared: the gradient itself, where the program uses it by a name of its own
     raises: bool = False  #: for hook-read: the program fails here
+    closed: bool = False  #: for optimizer: only known code has had its parameters, so all backwards are on the tape
     hooks: tuple[int, ...] = ()  #: for hook-read: the hooks (by index) that would have filled what is missing
 
 

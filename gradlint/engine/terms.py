@@ -8,7 +8,7 @@ from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
 from gradlint.engine.verdict import cut_claim, frontier, name
-from gradlint.finding import Finding
+from gradlint.finding import Finding, Step
 from gradlint.tape import Demand
 
 
@@ -112,6 +112,9 @@ def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Findi
     Roots in `broken` have a finding of their own, which explains the parameters that lead to them.
     """
     graph = case.graph
+    idle = _idle(case, demand)
+    if idle is not None:
+        return [idle]
     best = {t: max((graph.towards(r).get(t, NOTHING) for r in demand.roots), default=NOTHING) for t in demand.targets}
     places: dict[object, Finding] = {}
     for target, strength in best.items():
@@ -138,6 +141,26 @@ def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Findi
         if found is not None:
             places.setdefault((found.file, found.range), found)
     return list(places.values())
+
+
+def _idle(case: Case, demand: Demand) -> Finding | None:
+    """Nothing that an optimizer steps sends anything to a root, although all of the run is known and it took part."""
+    graph = case.graph
+    used = [t for t in demand.targets if graph.out[t] and graph.values[t].requires_grad == "yes"]
+    if not (demand.closed and used) or any(graph.unknown[r] for r in demand.roots):
+        return None
+    if any(graph.towards(r).get(t, NOTHING) != NOTHING for r in demand.roots for t in demand.targets):
+        return None
+    steps = [paths.taken(graph, used[0], demand.time), *_ends(graph, used[0])]
+    message = f"{demand.label} steps parameters that send nothing to any loss of this run: they never get a gradient"
+    return finding(case, Claim("untrained", "", demand.span, message, paths.ended(steps, demand)))
+
+
+def _ends(graph: Graph, value: int) -> list[Step]:
+    """The last name given to what was computed from a value: the term that was forgotten."""
+    named = [c for v in graph.reach([value], NOTHING) for c in graph.captures.get(v, ()) if c.kind == "variable"]
+    last = max(named, key=lambda c: c.time, default=None)
+    return [] if last is None else [paths.step("cause", last.span, f"{last.label} goes into no loss")]
 
 
 def loss(case: Case, demand: Demand) -> Finding | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradlint.static import gradients, hooks, overwrites
+from gradlint.static import exposure, gradients, hooks, overwrites
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
@@ -173,12 +173,14 @@ def end_of_run(m: Machine) -> None:
     roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
     if not m.whole or not roots:
         return
+    outside = exposure.seen_outside(m)
     by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
     for optimizer, parameters in m.state.cells.get("stepped", ()):
+        closed = not m.outside_code and not any(id(p) in outside for p in parameters)
         nodes = [n for n in dict.fromkeys(p.cells[NODE] for p in parameters) if n not in by_hand]
         labels = [m.tape.values[n].label for n in nodes]
         span = optimizer.span
         m.tape.demand(
             kind="optimizer", span=span, label=m.text(span), roots=tuple(roots), targets=tuple(nodes),
-            target_labels=tuple(labels), whole=True, certain=True, stack=(),
+            target_labels=tuple(labels), whole=True, certain=True, stack=(), closed=closed and len(nodes) == len(parameters),
         )  # fmt: skip
