@@ -23,6 +23,9 @@ class Verdict(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
 
 
+STOPS = ("detach", "grad-mode")  #: the causes that are written to stop a gradient
+
+
 def name(case: Case, demand: Demand, value: int) -> str:
     """What the program calls a value, as of the demand."""
     given = dict(zip(demand.targets, demand.target_labels, strict=False))
@@ -51,11 +54,17 @@ def frontier(graph: Graph, live: AbstractSet[int], end: int, level: int = CUTS) 
     """The cuts that end the last live stretch before `end`, the one to report last.
 
     A cut whose data lives again further on explains nothing; nor does a gradient without a graph where another cut does.
+    Of cuts side by side, a stopped gradient (a detached advantage) is often meant, a tensor made again hardly ever is.
     """
     edges = graph.frontier(live, end, level)
     last = _dead_stretch(graph, live, end)
     near = [e for e in edges if e.dst in last] or edges
-    return sorted(near, key=lambda e: e.cause != "no-create-graph")
+    return sorted(near, key=_suspicion)
+
+
+def _suspicion(edge: Edge) -> int:
+    """How little a cut can have been meant."""
+    return 0 if edge.cause == "no-create-graph" else 1 if edge.cause in STOPS else 2
 
 
 def _dead_stretch(graph: Graph, live: AbstractSet[int], end: int) -> set[int]:
