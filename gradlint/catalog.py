@@ -41,6 +41,7 @@ CAUSES: tuple[str, ...] = tuple(word for word in get_args(Cause) if word)
 SECTIONS = ("What it does", "Why it matters", "Bad", "Good", "Fix safety", "What it does not report")
 PAGES = "rules/"  #: where `Rule.url` points; relative to the project
 
+_SETTINGS = re.compile(r"^```toml\n.*?^```\n+", re.MULTILINE | re.DOTALL)
 _TITLE = re.compile(r"# (\S+)\n")
 _TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -96,6 +97,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     causes: tuple[Cause, ...] = ()
     enabled: bool = True
+
+    @property
+    def page(self) -> str:
+        """The page for people: without its table of settings."""
+        return _SETTINGS.sub("", self.text, count=1)
 
 
 class Library(msgspec.Struct, forbid_unknown_fields=True):

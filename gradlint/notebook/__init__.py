@@ -6,9 +6,12 @@ Everything behind this folder sees an ordinary module; only when a report is mad
 file format and IPython's additions to Python, and nothing of what is found in the code.
 """
 
-from gradlint.notebook.document import Cell, NotebookError, cells, rewritten
+from gradlint.notebook.document import Cell, NotebookError, cells, edited, rewritten
+from gradlint.notebook.ipython import python
 from gradlint.notebook.module import Notebook, Syntax, notebook
 
-__all__ = ["SUFFIX", "Cell", "Notebook", "NotebookError", "Syntax", "cells", "notebook", "rewritten"]
+__all__ = [
+    "SUFFIX", "Cell", "Notebook", "NotebookError", "Syntax", "cells", "edited", "notebook", "python", "rewritten",
+]  # fmt: skip
 
 SUFFIX = ".ipynb"

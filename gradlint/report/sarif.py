@@ -30,7 +30,6 @@ _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 _PROBLEMS = {"error": "error", "warning": "warning", "info": "recommendation"}
 _GRAVITY = ("error", "warning", "info")
 _ROOT = "%SRCROOT%"
-_SETTINGS = re.compile(r"^```toml\n.*?^```\n+", re.MULTILINE | re.DOTALL)
 _DESCRIPTION = re.compile(r"^## What it does\n+(.*?)\n## ", re.MULTILINE | re.DOTALL)
 
 T = TypeVar("T")
@@ -71,7 +70,7 @@ def _rules(findings: Iterable[Finding], view: View) -> list[dict[str, Any]]:
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
-    page = _SETTINGS.sub("", rule.text, count=1)
+    page = rule.page
     described = _DESCRIPTION.search(page)
     return {
         "id": rule.slug,
