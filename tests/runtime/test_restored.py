@@ -172,22 +172,19 @@ def test_no_tensor_is_kept_alive_and_memory_is_bounded() -> None:
     assert len(t.run.tape.demands) < 10
 
 
-SLOW = """
-import time
+INTERRUPTED = """
 import torch
 
 x = torch.ones(2, requires_grad=True)
 (x * 2).round().sum().backward()
-time.sleep(60)
+raise KeyboardInterrupt
 """
 
 
-def test_interrupting_a_script_still_tells_what_it_saw(tmp_path: Any) -> None:
+def test_an_interrupted_script_still_tells_what_it_saw(tmp_path: Any) -> None:
     script = tmp_path / "slow.py"
-    script.write_text(SLOW)
-    out = subprocess.run(
-        [sys.executable, "-m", "gradlint", "trace", "--timeout", "15", str(script)], capture_output=True, text=True
-    )
+    script.write_text(INTERRUPTED)
+    out = subprocess.run([sys.executable, "-m", "gradlint", "trace", str(script)], capture_output=True, text=True)
     assert "zero-gradient" in out.stdout
-    assert "stopped after 15 seconds" in out.stderr
+    assert "was interrupted" in out.stderr
     assert out.returncode == 2
