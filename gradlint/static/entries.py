@@ -19,7 +19,7 @@ from gradlint.static.arguments import Args
 from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
 from gradlint.static.imports import Project
 from gradlint.static.machine import Machine, defined
-from gradlint.static.sites import dotted
+from gradlint.static.sites import below, demands_gradient, dotted
 from gradlint.static.store import MISSING
 from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
 from gradlint.static.words import DECLARING, may_demand
@@ -73,7 +73,12 @@ class Runs:
         imported = {
             target for path, program in programs.items() for target in imported_files(self.project, path, program)
         }
-        scripts = [path for path, program in programs.items() if path not in imported or _has_main_guard(program)]
+        scripts = [
+            path
+            for path, program in programs.items()
+            if _has_main_guard(program)
+            or (path not in imported and _acts(program.body, (path.parent / "__init__.py").is_file()))
+        ]
         for path in self._watched(scripts, 1):
             self._guarded(path, lambda path=path: self._whole(path))
         for path in self._watched(list(programs), 2):
@@ -260,6 +265,26 @@ def _definitions(body: tuple[p.Stmt, ...]) -> list[p.FunctionDef | p.ClassDef]:
         elif isinstance(statement, (p.If, p.Try)):
             found += _definitions(statement.body) + _definitions(statement.orelse)
     return found
+
+
+def _acts(body: tuple[p.Stmt, ...], packaged: bool) -> bool:
+    """Whether a file does something when it is run; one of a package that only sets names up does not."""
+    for statement in body:
+        match statement:
+            case p.ExprStmt() if isinstance(statement.value, p.Const):
+                continue
+            case p.If() | p.Try():
+                handlers = (h.body for h in getattr(statement, "handlers", ()))
+                if any(_acts(part, packaged) for part in (statement.body, statement.orelse, *handlers)):
+                    return True
+            case p.Assign() | p.AnnAssign():
+                if any(not packaged or demands_gradient(call) for call in below(statement, p.Call)):
+                    return True
+            case p.FunctionDef() | p.ClassDef() | p.Import() | p.ImportFrom() | p.Pass() | p.Raise():
+                continue
+            case _:
+                return True
+    return False
 
 
 def _has_main_guard(program: p.Module) -> bool:

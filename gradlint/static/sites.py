@@ -16,10 +16,15 @@ _METHODS = frozenset(("backward", "register_hook", "retain_grad", "manual_backwa
 
 def demand_sites(program: p.Module) -> list[tuple[Span, str]]:
     """Every call in the text that asks for a gradient, with its label."""
-    return [(Span(program.file, *call.place), _label(call)) for call in below(program.body, p.Call) if _demands(call)]
+    return [
+        (Span(program.file, *call.place), _label(call))
+        for call in below(program.body, p.Call)
+        if demands_gradient(call)
+    ]
 
 
-def _demands(call: p.Call) -> bool:
+def demands_gradient(call: p.Call) -> bool:
+    """Whether a call is written like one that asks for a gradient."""
     func = call.func
     if not isinstance(func, p.Attribute):
         return False
