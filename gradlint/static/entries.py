@@ -273,6 +273,9 @@ def _acts(body: tuple[p.Stmt, ...], packaged: bool) -> bool:
         match statement:
             case p.ExprStmt() if isinstance(statement.value, p.Const):
                 continue
+            case p.ExprStmt(value=p.Call(func=p.Attribute())) if packaged:  # `warnings.warn(...)`, `registry.add(...)`
+                if any(demands_gradient(call) for call in below(statement, p.Call)):
+                    return True
             case p.If() | p.Try():
                 handlers = (h.body for h in getattr(statement, "handlers", ()))
                 if any(_acts(part, packaged) for part in (statement.body, statement.orelse, *handlers)):
