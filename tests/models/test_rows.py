@@ -42,7 +42,8 @@ def parameters(*stems: str, module: bool = False) -> list[Any]:
 
 def _parameter(name: str, row: Row) -> Any:
     above = [f"{'.'.join(name.split('.')[:depth])}.*" for depth in range(1, name.count(".") + 1)]
-    reason = next((canned.NOT_RUN[key] for key in (name, row.name, *above) if key in canned.NOT_RUN), "")
+    gone = f"removed from torch after {row.until}" if row.until else ""
+    reason = gone or next((canned.NOT_RUN[key] for key in (name, row.name, *above) if key in canned.NOT_RUN), "")
     return pytest.param(name, row, id=name, marks=[pytest.mark.skip(reason=reason)] if reason else [])
 
 
