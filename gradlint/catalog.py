@@ -82,6 +82,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     select: tuple[str, ...] = ()  #: arguments that only select: index, mask, condition
     since: str = ""  #: the release of the library that brought this behaviour
     until: str = ""  #: the last release that had it; the row still speaks, for code that uses it is that old
+    example: str = ""  #: a call of it over tensors x, y, z, for `gradlint models check`
     unproved: bool = False  #: nobody could run it: counts as unknown where it says that something is lost
 
 

@@ -1,0 +1,108 @@
+"""`gradlint models`: what gradlint believes of library callables, and whether it is true on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gradlint.cli import _common as common
+
+if TYPE_CHECKING:
+    from gradlint.catalog import Row
+
+
+@click.group()
+def command() -> None:
+    """Show or prove the rows that say what library callables do to the gradient."""
+
+
+@command.command()
+@click.argument("qualname")
+@common.config_option
+def show(qualname: str, config_file: Path | None) -> None:
+    """Print what gradlint believes of a callable, such as torch.topk or torch.Tensor.round, and why."""
+    from gradlint.catalog import Catalog, CatalogError
+
+    loaded = common.settings(["."], config_file)
+    try:
+        catalog = Catalog.load(loaded.models())
+    except CatalogError as error:
+        raise click.UsageError(f"extend-models: {error}") from error
+    row = catalog.row(qualname)
+    if row is None:
+        known = [name for each in catalog.rows() for name in (each.name, *each.aliases)]
+        common.write(f"{qualname}: no row{_nearest(qualname, known)}\n{_without_row(qualname)}\n")
+        return
+    common.write("\n".join(_lines(qualname, row, loaded.models())) + "\n")
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Run the rows of a model file under PyTorch and compare. Executes the rows' examples."""
+    from gradlint.catalog import CatalogError, read_models
+
+    try:
+        rows = {row.name: row for row in read_models([file]).values()}
+    except CatalogError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        from gradlint.runtime.prove import prove
+
+        proofs = list(prove(rows.values()))
+    except ImportError as error:
+        raise click.UsageError(f"gradlint models check runs the rows under PyTorch: {error}") from error
+    for proof in proofs:
+        told = f": {proof.reason}" if proof.reason else ""
+        common.write(f"{file}: row '{proof.row}': {proof.outcome}{told}\n")
+    counts = {word: sum(p.outcome == word for p in proofs) for word in ("proved", "contradicted", "not run")}
+    common.write(", ".join(f"{number} {word}" for word, number in counts.items()) + ".\n")
+    raise SystemExit(int(counts["contradicted"] > 0))
+
+
+def _lines(qualname: str, row: Row, extra: list[Path]) -> Iterator[str]:
+    """The belief in words, the row as it stands, where it stands."""
+    named = "" if row.name == qualname else f" (row '{row.name}')"
+    yield f"{qualname}{named}: {_belief(row)}"
+    for key in row.__struct_fields__:
+        value = getattr(row, key)
+        if value not in ("", (), False) and key not in ("name", "aliases"):
+            yield f"  {key}: {', '.join(value) if isinstance(value, tuple) else value}"
+    yield f"  from: {_origin(row, extra)}"
+
+
+def _belief(row: Row) -> str:
+    if row.unproved:
+        return "nobody could run it here, so what it does is unknown"
+    if row.mode == "no-grad":
+        return "runs without gradients: nothing goes back through it"
+    if row.outputs:
+        return f"its outputs: {', '.join(row.outputs)}"
+    told = {"carries": "the gradient goes through", "cuts": "the gradient ends here",
+            "zeroes": "the gradient is always zero", "constant": "holds no data of its tensors"}  # fmt: skip
+    return told.get(row.flow, "what it does is unknown")
+
+
+def _origin(row: Row, extra: list[Path]) -> str:
+    """The file of a row: the user's, else gradlint's."""
+    from gradlint.catalog import data_folder, read_models
+
+    for file in (*extra, *sorted((data_folder() / "models").glob("*.toml"))):
+        if row.name in read_models([file]):
+            return str(file if file in extra else f"rules/models/{file.name}")
+    return "nowhere"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    from gradlint.config import nearest
+
+    return nearest(name, known)
+
+
+def _without_row(qualname: str) -> str:
+    if qualname.startswith("torch."):
+        return "What torch has and no row describes carries the gradient."
+    return "What no row describes is unknown: it counts as carrying, and no finding rests on it."
