@@ -39,6 +39,26 @@ def show(qualname: str, config_file: Path | None) -> None:
     common.write("\n".join(_lines(qualname, row, loaded.models())) + "\n")
 
 
+@command.command("list")
+def table() -> None:
+    """Count the rows of every library by what they say; `unproved` ones make gradlint silent only."""
+    from gradlint.catalog import data_folder, read_models
+
+    columns = ("carries", "cuts", "zeroes", "constant", "unknown", "asks", "unproved")
+    common.write(f"{'library':28}{'names':>7}{''.join(f'{word:>10}' for word in columns)}\n")
+    for file in sorted((data_folder() / "models").glob("*.toml")):
+        kinds = [_kind(row) for row in read_models([file]).values()]
+        counts = "".join(f"{kinds.count(word):>10}" for word in columns)
+        common.write(f"{file.stem:28}{len(kinds):>7}{counts}\n")
+
+
+def _kind(row: Row) -> str:
+    """The column of a row: what it is known for first."""
+    if row.unproved or row.demand:
+        return "unproved" if row.unproved else "asks"
+    return "cuts" if row.mode == "no-grad" or "cuts" in row.outputs else row.flow
+
+
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def check(file: Path) -> None:

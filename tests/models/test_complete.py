@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import pytest
 import torch
 
-from gradlint.catalog import Catalog
+from gradlint.catalog import Catalog, data_folder
 from gradlint.static.words import DECLARING
+from tests.models import pages
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -53,3 +55,10 @@ def test_the_gate_knows_every_library_that_asks_for_a_gradient() -> None:
     asking = {row.name.split(".")[0] for row in Catalog.load().rows() if row.demand}
     assert {library for library in asking if not any(word in library for word in DECLARING)} == set()
     assert {word for word in DECLARING if not any(word in library for library in asking)} == set()
+
+
+@pytest.mark.parametrize("slug", pages.CAUSES)
+def test_the_rule_pages_list_what_the_models_know(slug: str) -> None:
+    page = (data_folder() / f"{slug}.md").read_text(encoding="utf-8")
+    assert page == pages.text(slug), "python -m tests.models.pages"
+    assert "\n- torch: `torch." in page
