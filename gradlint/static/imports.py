@@ -177,11 +177,12 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
         return found
     package = (path.parent.parent if path.name == "__init__.py" else path.parent) / "__init__.py"
     if not as_main and package != path and package.is_file():
-        load(m, package)
+        with m.importing():
+            load(m, package)
         found = m.state.cells.get(("module", path), MISSING)
         if found is not MISSING:
             return found
-    program = m.project.program(path)
+    program = m.project.program(path) if as_main or m.may_import() else None
     if program is None:
         return Unknown(module_name(path))
     made = ModuleObj(program)
@@ -192,7 +193,8 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
     frame = Frame(made, program.scope)
     frame.start = m.store.mark()
     frame.cells = made.cells
-    statements.block(m, frame, program.body)
+    with m.importing():
+        statements.block(m, frame, program.body)
     return made
 
 

@@ -66,6 +66,7 @@ class Machine:
         self.limit = limit
         self.whole = whole
         self.measured: set[Span] = set()  #: functions called a loss whose value a run only looks at
+        self._imports = 0
         self.main = ""  #: the file that is run as a script
         self.steps = 0
         self.stack: list[Span] = []
@@ -99,6 +100,26 @@ class Machine:
         self.steps += 1
         if self.steps > self.limit:
             raise BudgetHit
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Inside the body of a module. What it imports may take half of a run's steps; then it is left half-run."""
+        nested, limit = self._imports > 0, self.limit
+        self._imports += 1
+        if self._imports == 2:
+            self.limit = limit // 2
+        try:
+            yield
+        except BudgetHit:
+            if not nested or self._imports > 2:
+                raise
+        finally:
+            self._imports -= 1
+            self.limit = limit
+
+    def may_import(self) -> bool:
+        """Whether imports of imports have steps left."""
+        return self._imports < 2 or self.steps <= self.limit
 
     def deep(self) -> bool:
         """Whether the stack of calls is as deep as it may get."""
