@@ -73,6 +73,7 @@ class Outcome(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     texts: Texts
     rules: dict[str, Rule]
+    asked: frozenset[str] = frozenset()  #: the files that were to be linted
 
     @property
     def interrupted(self) -> bool:
@@ -143,6 +144,10 @@ def reported(analysis: Analysis) -> Outcome:
     silenced = suppress.apply(wanted, texts.suppressions)
     idle = suppress.apply(_unused(analysis, silenced.used, active), texts.suppressions)
     findings = sorted((*silenced.findings, *idle.findings), key=_order)
+    if findings:
+        from gradlint import fixes
+
+        findings = fixes.offer(findings, texts.text, analysis.catalog)
     notebooks = texts.notebooks
     report = Report(
         findings=tuple(placed.finding(f, notebooks) for f in fingerprinted(findings, texts.lines)),
@@ -150,7 +155,15 @@ def reported(analysis: Analysis) -> Outcome:
         summary=_summary(analysis, findings, silenced.count + idle.count),
     )
     sites = tuple(placed.site(site, notebooks) for site in analysis.sites)
-    return Outcome(report, sites, analysis.problems, _notes(analysis), texts, analysis.catalog.rules)
+    return Outcome(
+        report=report,
+        sites=sites,
+        problems=analysis.problems,
+        notes=_notes(analysis),
+        texts=texts,
+        rules=analysis.catalog.rules,
+        asked=frozenset(file.file for file in analysis.found.files),
+    )
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

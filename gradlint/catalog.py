@@ -86,6 +86,13 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unproved: bool = False  #: nobody could run it: counts as unknown where it says that something is lost
 
 
+class FixNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One fix, as a page declares it: how safe it is, and what it does."""
+
+    applicability: Literal["safe", "unsafe", "display"]
+    message: str
+
+
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule, as its page describes it."""
 
@@ -98,6 +105,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     causes: tuple[Cause, ...] = ()
     enabled: bool = True
+    fix: dict[str, FixNote] = {}  #: the fixes that `gradlint/fixes` makes, by name
 
     @property
     def page(self) -> str:

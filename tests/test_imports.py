@@ -28,6 +28,8 @@ ALLOWED = {
     "config": {"discovery", "finding"},
     "suppress": {"finding"},
     "fingerprint": {"discovery", "finding"},
+    "edits": {"finding"},
+    "fixes": {"catalog", "edits", "finding"},
     "symptoms": {"catalog", "discovery"},
     "report": {"tape", "finding", "catalog"},
 }

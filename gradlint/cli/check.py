@@ -39,6 +39,9 @@ STDIN = "-"
 @click.option("--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file.")
 @click.option("--statistics", is_flag=True, help="Count findings by rule, and undecided demands by reason.")
 @click.option("--show-unknown", is_flag=True, help="List the demands that gradlint could not decide, and why.")
+@click.option("--fix", is_flag=True, help="Apply the safe fixes.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: the unsafe fixes too.")
+@click.option("--diff", is_flag=True, help="Print what --fix would change, and change nothing.")
 @click.option("--stdin-filename", help="The name of the file on standard input (path -).")
 @click.option("--no-cache", is_flag=True, help="Accepted; there is no cache yet.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Accepted; there is only one process yet.")
@@ -51,15 +54,19 @@ STDIN = "-"
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Find where a gradient is lost in files and folders; - is standard input."""
-    from gradlint import api
+    from gradlint import api, discovery
     from gradlint.cli._progress import Bar
 
     if not options["paths"]:
         options["paths"] = (STDIN if options["stdin_filename"] else ".",)
     name = options["stdin_filename"] or "<stdin>"
     loaded = common.settings([name if p == STDIN else p for p in options["paths"]], options["config_file"])
+    task = _task(options, loaded, name)
+    if options["fix"] or options["diff"]:
+        from gradlint.cli._repair import mended
+
+        mended(ctx, task, options, discovery.absolute(name) if STDIN in options["paths"] else None)
     with Bar() as bar:
-        task = _task(options, loaded, name)
         outcome = _confirmed(task, options, bar, ctx.obj) if options["confirm"] else api.run(task, bar)
     end(ctx, outcome, options, loaded)
 

@@ -1,0 +1,12 @@
+"""data-attribute: the tensor itself instead of its `.data`; a copy of it is detached where it is shown."""
+
+from __future__ import annotations
+
+from gradlint.finding import Finding
+from gradlint.fixes import Repair, Shop
+from gradlint.fixes._live import kept_live
+
+
+def repair(finding: Finding, shop: Shop) -> Repair | None:
+    """Drop the `.data`, with a `Variable` around it."""
+    return kept_live(finding, shop, "live")

@@ -1,0 +1,27 @@
+"""freed-graph: `retain_graph=True` in the first call, which freed what the second one needs."""
+
+from __future__ import annotations
+
+import ast
+
+from gradlint.finding import Finding
+from gradlint.fixes import Repair, Shop
+from gradlint.fixes._keywords import with_keyword
+from gradlint.fixes._source import Source
+
+
+def repair(finding: Finding, shop: Shop) -> Repair | None:
+    """Give the call that freed the graph the keyword; in a loop it is the same one."""
+    for step in finding.path:
+        source = shop.sources[step.file]
+        call = source.expression(step.range) if step.role == "cause" else None
+        if isinstance(call, ast.Call) and not _stepped(source, call):
+            return Repair("retain-graph", (with_keyword(source, call, "retain_graph", "True"),))
+    return None
+
+
+def _stepped(source: Source, call: ast.Call) -> bool:
+    """Whether an optimizer steps in the same loop: the retained graph then holds weights that have changed, and raises."""
+    loop = next((n for n in source.around(call) if isinstance(n, ast.For | ast.While)), None)
+    calls = (n for n in ast.walk(loop) if isinstance(n, ast.Call)) if loop is not None else ()
+    return any(isinstance(n.func, ast.Attribute) and n.func.attr == "step" for n in calls)

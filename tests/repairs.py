@@ -1,0 +1,124 @@
+"""The voice of autograd on repairs: a program is copied, repaired, linted and run again.
+
+`python -m tests.repairs` prints the figures per rule over all fixtures and all programs of the rules' pages.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from gradlint import api, repair
+from gradlint.catalog import Catalog
+from gradlint.config import Config, Loaded
+from gradlint.finding import Finding
+from gradlint.repair import Repaired
+from tests.expectations import files_of
+from tests.proof import main_file, proof_of, run_text
+
+_PROOF = re.compile(r"^# proof: .*$", re.MULTILINE)
+
+
+class Mended(msgspec.Struct, frozen=True):
+    """One program before and after."""
+
+    name: str
+    found: tuple[Finding, ...]
+    repaired: Repaired
+    again: Repaired  #: the repaired program, repaired once more
+    confirmed: bool  #: what the program's proof says is lost does arrive
+    seen: str  #: what was seen where it does not
+
+
+def mend(name: str, program: Path, folder: Path) -> Mended:
+    """Repair a copy of a program, a file or a folder, below another folder."""
+    copy = folder / program.name
+    shutil.copytree(program, copy) if program.is_dir() else shutil.copy(program, copy)
+    task = api.Task((str(copy),), Loaded(Config(extend_select=("ALL",)), folder))
+    found = api.run(task).report.findings
+    repaired = repair.repair(task, unsafe=True)
+    assert repair.write(repaired) == []
+    for file in files_of(copy):
+        compile(file.read_text(encoding="utf-8"), str(file), "exec")
+    again = repair.repair(task, unsafe=True)
+    confirmed, seen = arrives(copy) if repaired.fixed else (False, "")
+    return Mended(name, found, repaired, again, confirmed, seen)
+
+
+def arrives(program: Path) -> tuple[bool, str]:
+    """Whether the repaired program runs, and what its proof says was lost is there; what was seen where not."""
+    file = main_file(program)
+    text = file.read_text(encoding="utf-8")
+    kind, expression = proof_of(text)
+    ran = run_text(_proving(text, "static-only"), str(file.resolve()))
+    if not ran.ok or kind in ("raises", "static-only"):
+        return ran.ok, ran.detail
+    wanted = f"nonzero {expression}" if kind in ("none", "zero", "nonzero") else f"{kind} {expression}"
+    result = run_text(_proving(text, wanted), str(file.resolve()))
+    return result.ok == wanted.startswith("nonzero"), f"{kind} {expression}: {result.detail}"
+
+
+def _proving(text: str, proof: str) -> str:
+    last = list(_PROOF.finditer(text))[-1]
+    return f"{text[: last.start()]}# proof: {proof}{text[last.end() :]}"
+
+
+def everything() -> Iterator[tuple[str, Path]]:
+    """All fixtures, and the bad programs of the pages, written to a folder of their own."""
+    from tests.test_fixtures import ROOT, programs
+    from tests.test_pages import BLOCKS
+
+    yield from ((path.relative_to(ROOT).as_posix(), path) for path in programs())
+    folder = Path(tempfile.mkdtemp())
+    for block in BLOCKS:
+        if block.section == "Bad":
+            file = folder / f"{block.page.replace('-', '_')}_{block.number}.py"
+            file.write_text(block.text, encoding="utf-8")
+            yield f"{block.page}-{block.number}", file
+
+
+def main() -> int:
+    """Print a line for each program with findings, and the table."""
+    table: dict[str, Counter[str]] = {}
+    reasons: dict[str, Counter[str]] = {}
+    fixes = Catalog.load().rules
+    for name, path in everything():
+        with tempfile.TemporaryDirectory() as folder:
+            mended = mend(name, path, Path(folder))
+        fixed = Counter(f.rule for f in mended.repaired.fixed)
+        left = Counter(told.finding.rule for told in mended.repaired.left)
+        for finding in mended.found:
+            row = table.setdefault(finding.rule, Counter())
+            why = reasons.setdefault(finding.rule, Counter())
+            row["found"] += 1
+            if fixed[finding.rule]:
+                fixed[finding.rule] -= 1
+                row["fixed"] += 1
+                row["confirmed"] += mended.confirmed
+                if not mended.confirmed:
+                    why[f"{name}: not confirmed: {mended.seen[:90]}"] += 1
+            elif left[finding.rule]:
+                left[finding.rule] -= 1
+                told = next(t for t in mended.repaired.left if t.finding.rule == finding.rule)
+                why[f"{name}: {told.reason}"] += 1
+            else:
+                why["the page has no fix" if not fixes[finding.rule].fix else f"{name}: no repair here"] += 1
+        if mended.again.texts:
+            sys.stdout.write(f"NOT STABLE {name}\n")
+    for rule in sorted(table):
+        row = table[rule]
+        sys.stdout.write(f"{rule:22} found {row['found']:3}  fixed {row['fixed']:3}  confirmed {row['confirmed']:3}\n")
+        for reason, count in reasons[rule].most_common():
+            sys.stdout.write(f"    {count} x {reason}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
