@@ -48,18 +48,21 @@ def mend(name: str, program: Path, folder: Path) -> Mended:
     for file in files_of(copy):
         compile(file.read_text(encoding="utf-8"), str(file), "exec")
     again = repair.repair(task, unsafe=True)
-    confirmed, seen = arrives(copy) if repaired.fixed else (False, "")
+    confirmed, seen = arrives(copy, program) if repaired.fixed else (False, "")
     return Mended(name, found, repaired, again, confirmed, seen)
 
 
-def arrives(program: Path) -> tuple[bool, str]:
-    """Whether the repaired program runs, and what its proof says was lost is there; what was seen where not."""
+def arrives(program: Path, original: Path) -> tuple[bool, str]:
+    """Whether the repaired program runs, and what the original's proof says was lost is there; what was seen where not."""
     file = main_file(program)
     text = file.read_text(encoding="utf-8")
     kind, expression = proof_of(text)
     ran = run_text(_proving(text, "static-only"), str(file.resolve()))
     if not ran.ok or kind in ("raises", "static-only"):
         return ran.ok, ran.detail
+    if kind == "value":
+        values = [run_text(f.read_text(encoding="utf-8"), str(f)).detail for f in (file, main_file(original))]
+        return values[0] != values[1], f"{kind} {expression}: {values[0]}"
     wanted = f"nonzero {expression}" if kind in ("none", "zero", "nonzero") else f"{kind} {expression}"
     result = run_text(_proving(text, wanted), str(file.resolve()))
     return result.ok == wanted.startswith("nonzero"), f"{kind} {expression}: {result.detail}"

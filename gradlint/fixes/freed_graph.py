@@ -21,7 +21,7 @@ def repair(finding: Finding, shop: Shop) -> Repair | None:
 
 
 def _stepped(source: Source, call: ast.Call) -> bool:
-    """Whether an optimizer steps in the same loop: the retained graph then holds weights that have changed, and raises."""
-    loop = next((n for n in source.around(call) if isinstance(n, ast.For | ast.While)), None)
-    calls = (n for n in ast.walk(loop) if isinstance(n, ast.Call)) if loop is not None else ()
+    """Whether an optimizer steps beside it: the retained graph then holds weights that have changed, and raises."""
+    around = source.function(call) or source.tree
+    calls = (n for n in ast.walk(around) if isinstance(n, ast.Call))
     return any(isinstance(n.func, ast.Attribute) and n.func.attr == "step" for n in calls)

@@ -16,19 +16,19 @@ from gradlint.fixes._source import Source
 
 def repair(finding: Finding, shop: Shop) -> Repair | None:
     """Retain the gradient; safe only where the statement runs once, so that the tensor is known to require grad."""
-    for file, place in ((s.file, s.range) for s in (_made(finding), finding.path[0]) if s is not None):
+    places = [(s.file, s.range) for s in (_made(finding), finding.path[0]) if s is not None]
+    for file, place in places:
         source = shop.sources[file]
         node = source.at(place)
         statement = source.statement(node) if node is not None else None
         edit = _retained(source, statement) if statement is not None else None
-        if edit is not None and statement is not None:
-            if source.parents.get(statement) is source.tree and finding.confidence == "proved":
-                return Repair("retain", (edit,))
-            return (
-                Repair("leaf-last", moved)
-                if (moved := _leaf_last(source, node))
-                else Repair("retain-somewhere", (edit,))
-            )
+        once = statement is not None and source.parents.get(statement) is source.tree
+        if edit is not None and once and finding.confidence == "proved":
+            return Repair("retain", (edit,))
+        if moved := _leaf_last(source, node):
+            return Repair("leaf-last", moved)
+        if edit is not None:
+            return Repair("retain-somewhere", (edit,))
     return None
 
 
