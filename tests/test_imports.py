@@ -89,6 +89,12 @@ def test_starting_loads_nothing_heavy(arg: str) -> None:
     assert loaded(RUN, arg) == set()
 
 
+@pytest.mark.parametrize("text", ["import torch\nx = torch.ones(2)\n", "print(1)\n", ""])
+def test_a_run_over_files_that_ask_for_no_gradient_loads_nothing_heavy(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plain.py").write_text(text, encoding="utf-8")
+    assert loaded(RUN, str(tmp_path), "--no-cache") == set()
+
+
 def test_a_static_run_loads_no_torch(tmp_path: Path) -> None:
     program = tmp_path / "train.py"
     text = "import torch\nx = torch.ones(2, requires_grad=True)\nx.detach().sum().backward()\n"

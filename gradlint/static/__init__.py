@@ -1,4 +1,7 @@
-"""The static producer: source text -> program -> abstract machine -> tapes. It never imports or runs user code."""
+"""The static producer: source text -> program -> abstract machine -> tapes. It never imports or runs user code.
+
+The machine comes with the first file that is worth running: where nothing asks for a gradient, no libcst is loaded.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gradlint.finding import FileError
-from gradlint.static.entries import Runs, Watch, ignore
-from gradlint.static.imports import Project, Source
-from gradlint.static.sites import demand_sites, functions_of
+from gradlint.static.source import Source, Watch, ignore
 from gradlint.static.words import hot, relevant
 from gradlint.tape import Span, Tape
 
@@ -47,6 +48,12 @@ def analyse(
 
     `watch` is told of every file before it is run. After Ctrl-C the result holds what was found so far.
     """
+    if not sources:
+        return Result([], [], set(), set(), [], {}, set(), [])
+    from gradlint.static.entries import Runs
+    from gradlint.static.imports import Project
+    from gradlint.static.sites import demand_sites, functions_of
+
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
     ordered = sorted(sources, key=lambda s: s.path.as_posix())
     project = Project(ordered, read or read_context)

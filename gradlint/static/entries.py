@@ -6,7 +6,7 @@ the attributes that other methods assign unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
 from gradlint.static.imports import Project
 from gradlint.static.machine import Machine, defined
 from gradlint.static.sites import below, demands_gradient, dotted
+from gradlint.static.source import Watch, ignore
 from gradlint.static.store import MISSING
 from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
 from gradlint.static.words import DECLARING, may_demand
@@ -27,13 +28,6 @@ from gradlint.tape import Span, Tape
 
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
-
-#: told of the work: files done, files in all, the file that comes now
-Watch = Callable[[int, int, str], None]
-
-
-def ignore(done: int, total: int, file: str) -> None:
-    """Nobody watches."""
 
 
 class Runs:

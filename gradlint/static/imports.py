@@ -9,29 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
 from gradlint.finding import FileError
 from gradlint.static import builtin, statements
 from gradlint.static import program as p
 from gradlint.static.lower import lower
 from gradlint.static.lower_parse import LowerError
 from gradlint.static.machine import Machine
+from gradlint.static.source import Source
 from gradlint.static.store import MISSING
 from gradlint.static.values import Frame, ListObj, ModuleObj, Unknown, Val, content
 from gradlint.tape import Span
 
 _LEVELS = 6  #: how many folders above a file belong to its project, unless a project file is met first
 _ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
-
-
-class Source(msgspec.Struct, frozen=True):
-    """A file's text. `file` is how it is printed, `named` tells it from a file that is only read for context."""
-
-    file: str
-    path: Path
-    text: str
-    named: bool = True
 
 
 class Project:

@@ -8,8 +8,9 @@ from typing import Any
 
 from gradlint.catalog import Catalog
 from gradlint.static import imports
-from gradlint.static.imports import Project, Source
+from gradlint.static.imports import Project
 from gradlint.static.machine import Machine
+from gradlint.static.source import Source
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     ClassObj,

@@ -1,0 +1,24 @@
+"""What the static half is given and what it tells on the way; loading it loads nothing of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+#: told of the work: files done, files in all, the file that comes now
+Watch = Callable[[int, int, str], None]
+
+
+def ignore(done: int, total: int, file: str) -> None:
+    """Nobody watches."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A file's text. `file` is how it is printed, `named` tells it from a file that is only read for context."""
+
+    file: str
+    path: Path
+    text: str
+    named: bool = True
