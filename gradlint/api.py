@@ -20,6 +20,7 @@ from gradlint.discovery import File, Found
 from gradlint.finding import FileError, Finding, Site
 from gradlint.fingerprint import fingerprinted
 from gradlint.notebook import placed
+from gradlint.remembered import Answer, Answers
 from gradlint.report import Counts, Demands, Files, Report, Summary
 from gradlint.suppress import Suppression
 from gradlint.texts import Texts, parses
@@ -45,6 +46,7 @@ class Task(msgspec.Struct, frozen=True):
     ignore: tuple[str, ...] = ()  #: besides what the settings ignore
     excludes: tuple[discovery.Patterns, ...] = ()  #: besides those of the settings
     force_exclude: bool = False
+    cache: Path | None = None  #: where answers are kept; without it every question is asked anew
     buffers: Mapping[Path, str | bytes] = {}  #: absolute path -> a text that counts instead of what is on disk
 
 
@@ -62,6 +64,7 @@ class Analysis(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     sites: tuple[Site, ...]
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -99,26 +102,30 @@ def check(paths: Sequence[str | Path], config: Config | None = None) -> Report:
 
 def run(task: Task, watch: Watch | None = None) -> Outcome:
     """Everything that `gradlint check` does before it prints."""
-    return reported(analyse(task, watch))
+    return reported(analyse(task, watch, recall=True))
 
 
-def analyse(task: Task, watch: Watch | None = None) -> Analysis:
+def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> Analysis:
     """Find the files, run them on abstract values and judge what happened.
 
     `watch` is told how far the work is. Ctrl-C ends the running of files: those that were not finished are errors of
-    the kind `interrupted`, and what was found so far is there.
+    the kind `interrupted`, and what was found so far is there. With `recall` the cache may answer: then there are no tapes and no verdicts.
     """
-    from gradlint import engine, static
-
     catalog, problems = _catalog(task)
     texts = Texts(task.buffers)
     excludes = [*task.loaded.excludes(), *task.excludes]
     found = discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
     sources, gated, unread = _sources(found, texts)
-    result = static.analyse(sources, catalog, read=texts.read, watch=watch or static.ignore)
-    verdicts, broken = _judged(result.tapes, catalog)
-    findings, sites = engine.merge(verdicts)
-    errors = (*found.errors, *unread, *result.errors, *broken, *_left(result))
+    folder = task.cache if recall and not task.buffers else None
+    answers = Answers(folder, sources, task.loaded.models(), texts)
+    known = answers.recalled()
+    verdicts: list[Verdict] = []
+    if known is not None:
+        result = known.result
+    else:
+        result, verdicts, known = _asked(sources, catalog, answers.read, watch)
+        answers.keep(known, result)
+    errors = (*found.errors, *unread, *known.errors, *known.broken, *_left(result))
     return Analysis(
         task=task,
         catalog=catalog,
@@ -128,10 +135,24 @@ def analyse(task: Task, watch: Watch | None = None) -> Analysis:
         errors=errors,
         result=result,
         verdicts=tuple(verdicts),
-        findings=tuple(findings),
-        sites=_sites(result, sites),
+        findings=tuple(known.findings),
+        sites=_sites(result, known.judged),
         problems=problems,
+        notes=tuple(answers.notes),
     )
+
+
+def _asked(
+    sources: Sequence[Source], catalog: Catalog, read: Callable[[Path], str | None], watch: Watch | None
+) -> tuple[Result, list[Verdict], Answer]:
+    """The files run and judged, and what of that can be kept."""
+    from gradlint import engine, static
+
+    result = static.analyse(sources, catalog, read=read, watch=watch or static.ignore)
+    verdicts, broken = _judged(result.tapes, catalog)
+    findings, sites = engine.merge(verdicts)
+    kept = (result.errors, result.analysed, result.context, result.sites, result.functions, result.budget)
+    return result, verdicts, Answer(*kept, findings=findings, judged=sites, broken=broken)
 
 
 def reported(analysis: Analysis) -> Outcome:
@@ -345,4 +366,4 @@ def _notes(analysis: Analysis) -> tuple[str, ...]:
         for f in analysis.found.files
         if f.named and f.file in analysis.texts.foreign
     )
-    return (*analysis.found.notes, *other, *wrong)
+    return (*analysis.notes, *analysis.found.notes, *other, *wrong)

@@ -219,7 +219,7 @@ def bad_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", formats())
 def test_every_format_reports_the_bad_folder(name: str, bad_folder: Path) -> None:
     before = {path.name for path in bad_folder.iterdir()}
-    ran = gradlint(".", "--output-format", name, cwd=bad_folder, env={"GITHUB_ACTIONS": "true"})
+    ran = gradlint(".", "--no-cache", "--output-format", name, cwd=bad_folder, env={"GITHUB_ACTIONS": "true"})
     assert ran.returncode == 1, ran.stderr
     text = ran.stdout.decode("utf-8")
     assert {path.name for path in bad_folder.iterdir()} == before

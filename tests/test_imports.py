@@ -31,6 +31,8 @@ ALLOWED = {
     "edits": {"finding"},
     "fixes": {"catalog", "edits", "finding"},
     "symptoms": {"catalog", "discovery"},
+    "cache": set(),
+    "remembered": {"cache", "catalog", "discovery", "finding", "static", "tape", "texts"},
     "report": {"tape", "finding", "catalog"},
 }
 HEAVY = ("libcst", "torch", "numpy", "rich")

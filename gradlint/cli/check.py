@@ -43,7 +43,12 @@ STDIN = "-"
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix or --diff: the unsafe fixes too.")
 @click.option("--diff", is_flag=True, help="Print what --fix would change, and change nothing.")
 @click.option("--stdin-filename", help="The name of the file on standard input (path -).")
-@click.option("--no-cache", is_flag=True, help="Accepted; there is no cache yet.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor fill the cache.")
+@click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path),
+    help="Where the cache lies (default: .gradlint_cache in the project).",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Accepted; there is only one process yet.")
 @click.option(
     "--confirm", metavar="SCRIPT", help="Also execute this script, and say what it proves: --confirm SCRIPT -- ARGS"
@@ -80,10 +85,11 @@ def _confirmed(task: Task, options: dict[str, Any], watch: Watch, args: tuple[st
 
 
 def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
-    from gradlint import api
+    from gradlint import api, cache
     from gradlint.discovery import Patterns, absolute
 
     paths = options["paths"]
+    folder = absolute(options["cache_dir"]) if options["cache_dir"] else cache.home([absolute(p) for p in paths])
     return api.Task(
         paths=tuple(name if p == STDIN else p for p in paths),
         loaded=loaded,
@@ -91,5 +97,6 @@ def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
         ignore=options["ignore"],
         excludes=(Patterns(Path.cwd(), options["exclude"]),) if options["exclude"] else (),
         force_exclude=options["force_exclude"],
+        cache=None if options["no_cache"] else folder,
         buffers={absolute(name): sys.stdin.buffer.read()} if STDIN in paths else {},
     )

@@ -35,6 +35,7 @@ class Result(msgspec.Struct, frozen=True):
     reached: set[Span]
     budget: list[Span]
     left: set[str] = set()  #: named files that an interrupt kept from being run to the end
+    asked: dict[Path, str] = {}  #: what the search for modules asked of the disk, and was told
 
 
 def analyse(
@@ -76,6 +77,7 @@ def analyse(
         reached=set(runs.reached),
         budget=runs.budget,
         left={s.file for s in ordered if s.path in runs.left},
+        asked=project.disk.asked,
     )
 
 

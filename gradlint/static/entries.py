@@ -71,7 +71,7 @@ class Runs:
             path
             for path, program in programs.items()
             if _has_main_guard(program)
-            or (path not in imported and _acts(program.body, (path.parent / "__init__.py").is_file()))
+            or (path not in imported and _acts(program.body, self.project.disk.is_file(path.parent / "__init__.py")))
         ]
         for path in self._watched(scripts, 1):
             self._guarded(path, lambda path=path: self._whole(path))

@@ -12,6 +12,7 @@ from pathlib import Path
 from gradlint.finding import FileError
 from gradlint.static import builtin, statements
 from gradlint.static import program as p
+from gradlint.static.disk import Disk
 from gradlint.static.lower import lower
 from gradlint.static.lower_parse import LowerError
 from gradlint.static.machine import Machine
@@ -31,6 +32,7 @@ class Project:
         self.sources = {s.path: s for s in sources}
         self.by_file = {s.file: s for s in sources}
         self.errors: list[FileError] = []
+        self.disk = Disk()
         self._read = read
         self._programs: dict[Path, p.Module | None] = {}
         self._lines: dict[str, list[str]] = {}
@@ -64,7 +66,7 @@ class Project:
         if source is None:
             return None
         try:
-            return lower(source.text, source.file, module_name(path))
+            return lower(source.text, source.file, module_name(path, self.disk))
         except LowerError as error:
             if source.named:
                 self.errors.append(FileError(source.file, error.line, error.column, error.kind, error.message))
@@ -101,7 +103,7 @@ class Project:
             return self._in_folder(base, parts)
         key = (importer.parent, parts)
         if key not in self._searched:
-            found = (self._in_folder(base, parts) for base in _bases(importer))
+            found = (self._in_folder(base, parts) for base in _bases(importer, self.disk))
             self._searched[key] = next((f for f in found if f is not None and f != importer), None)
         return self._searched[key]
 
@@ -109,7 +111,7 @@ class Project:
         stem = base.joinpath(*parts)
         candidates = (stem / "__init__.py",) if not parts else (stem.with_name(stem.name + ".py"), stem / "__init__.py")
         for candidate in candidates:
-            if candidate in self.sources or candidate.is_file():
+            if candidate in self.sources or self.disk.is_file(candidate):
                 return candidate
         return None
 
@@ -126,11 +128,11 @@ class Project:
         return self.by_file[module_object.program.file].path
 
 
-def module_name(path: Path) -> str:
+def module_name(path: Path, disk: Disk) -> str:
     """The dotted name of a file inside its package."""
     parts = [] if path.stem == "__init__" else [path.stem]
     folder = path.parent
-    while (folder / "__init__.py").is_file():
+    while disk.is_file(folder / "__init__.py"):
         parts.insert(0, folder.name)
         folder = folder.parent
     return ".".join(parts) or path.parent.name
@@ -143,7 +145,7 @@ def _shown(path: Path) -> str:
         return path.as_posix()
 
 
-def _bases(importer: Path) -> Iterator[Path]:
+def _bases(importer: Path, disk: Disk) -> Iterator[Path]:
     """The folders in which an absolute import is looked for, the nearest first."""
     folder = importer.parent
     for _ in range(_LEVELS):
@@ -152,7 +154,7 @@ def _bases(importer: Path) -> Iterator[Path]:
             return
         yield folder
         yield folder / "src"
-        if any((folder / name).exists() for name in _ROOT_FILES) or folder == folder.parent:
+        if any(disk.kind(folder / name) for name in _ROOT_FILES) or folder == folder.parent:
             return
         folder = folder.parent
 
@@ -166,7 +168,7 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
     if found is not MISSING:
         return found
     package = (path.parent.parent if path.name == "__init__.py" else path.parent) / "__init__.py"
-    if not as_main and package != path and package.is_file():
+    if not as_main and package != path and m.project.disk.is_file(package):
         with m.importing():
             load(m, package)
         found = m.state.cells.get(("module", path), MISSING)
@@ -174,7 +176,7 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
             return found
     program = m.project.program(path) if as_main or m.may_import() else None
     if program is None:
-        return Unknown(module_name(path))
+        return Unknown(module_name(path, m.project.disk))
     made = ModuleObj(program)
     m.set(m.state, ("module", path), made)
     m.set(made, "__name__", "__main__" if as_main else program.name)

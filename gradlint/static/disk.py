@@ -1,0 +1,22 @@
+"""What lies where, as the search for modules asks it; every question and its answer can be put again later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class Disk:
+    """Answers from the file system, each path asked for once."""
+
+    def __init__(self) -> None:
+        self.asked: dict[Path, str] = {}
+
+    def kind(self, path: Path) -> str:
+        """`file`, `other`, or nothing where nothing is."""
+        if path not in self.asked:
+            self.asked[path] = "file" if path.is_file() else "other" if path.exists() else ""
+        return self.asked[path]
+
+    def is_file(self, path: Path) -> bool:
+        """Whether a path is a file."""
+        return self.kind(path) == "file"
