@@ -115,7 +115,7 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> 
     texts = Texts(task.buffers)
     excludes = [*task.loaded.excludes(), *task.excludes]
     found = discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
-    sources, gated, unread = _sources(found, texts)
+    sources, gated, unread = _sources(found, texts, excludes)
     folder = task.cache if recall and not task.buffers else None
     answers = Answers(folder, sources, task.loaded.models(), texts)
     known = answers.recalled()
@@ -205,9 +205,11 @@ def _catalog(task: Task) -> tuple[Catalog, tuple[str, ...]]:
     return catalog, (*problems, *settings.unknown_rules(named, catalog.rules))
 
 
-def _sources(found: Found, texts: Texts) -> tuple[list[Source], frozenset[str], list[FileError]]:
+def _sources(
+    found: Found, texts: Texts, excludes: Sequence[discovery.Patterns]
+) -> tuple[list[Source], frozenset[str], list[FileError]]:
     """What has to be analysed, the names of what need not be, and what cannot be."""
-    from gradlint.static import Source, hot
+    from gradlint.static import Source, hot, relevant
 
     sources: list[Source] = []
     gated: set[str] = set()
@@ -219,7 +221,11 @@ def _sources(found: Found, texts: Texts) -> tuple[list[Source], frozenset[str], 
             errors.append(text)
         else:
             read.append((file, text))
-    matters = hot({file.path: text for file, text in read})
+    named = {file.path: text for file, text in read if "torch" in text or relevant(text)}
+    using = _callers(named, excludes, texts)
+    matters = hot({**{file.path: text for file, text in read}, **using})
+    if using:
+        matters |= {file.path for file, _ in read if file.named and file.path in named}  # a caller may ask through it
     for file, text in read:
         texts.put(file.file, text)
         worth = file.path in matters or _worth_parsing(file, text)
@@ -228,7 +234,17 @@ def _sources(found: Found, texts: Texts) -> tuple[list[Source], frozenset[str], 
             sources.append(Source(file.file, file.path, text, named=True))
         else:
             gated.add(file.file)
+    sources += [Source(discovery.shown(path), path, text, named=False) for path, text in using.items()]
     return sources, frozenset(gated), errors
+
+
+def _callers(named: Mapping[Path, str], excludes: Sequence[discovery.Patterns], texts: Texts) -> dict[Path, str]:
+    """The unnamed files of the project that use the named ones."""
+    from gradlint.callers import callers
+    from gradlint.static.disk import Disk
+    from gradlint.static.files import Files
+
+    return callers(named, excludes, texts.read, Files(named.keys(), Disk()).find)
 
 
 def _worth_parsing(file: File, text: str) -> bool:

@@ -60,7 +60,7 @@ def analyse(
     project = Project(ordered, read or read_context)
     runs = Runs(project, catalog, watch)
     paths = [s.path for s in ordered if s.named]
-    runs.run_all(paths)
+    runs.run_all(paths, [s.path for s in ordered if not s.named])
     programs = {s.file: program for s in ordered if s.named and (program := project.lowered(s.path)) is not None}
     return Result(
         tapes=runs.tapes,

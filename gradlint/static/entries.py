@@ -46,17 +46,20 @@ class Runs:
         self.budget: list[Span] = []
         self.errors: list[FileError] = []
 
-    def run_all(self, paths: list[Path]) -> None:
-        """Whole runs of scripts first, then partial runs of what is left over. An interrupt ends it and nothing else."""
+    def run_all(self, paths: list[Path], callers: list[Path]) -> None:
+        """Whole runs of scripts first, those of the callers among them, then partial runs of what is left over in `paths`.
+
+        An interrupt ends it and nothing else.
+        """
         self.left = dict.fromkeys(paths)
         try:
-            self._run_all(paths)
+            self._run_all(paths, callers)
         except KeyboardInterrupt:
             return
         finally:
             self.tapes = [_without(tape, self.measured) for tape in self.tapes]
 
-    def _run_all(self, paths: list[Path]) -> None:
+    def _run_all(self, paths: list[Path], callers: list[Path]) -> None:
         programs: dict[Path, p.Module] = {}
         for path in self._watched(paths, 0):
             program = self.project.program(path)
@@ -64,12 +67,12 @@ class Runs:
                 del self.left[path]
             else:
                 programs[path] = program
-        imported = {
-            target for path, program in programs.items() for target in imported_files(self.project, path, program)
-        }
+        using = {path: program for path in callers if (program := self.project.program(path)) is not None}
+        known = {**programs, **using}
+        imported = {target for path, program in known.items() for target in imported_files(self.project, path, program)}
         scripts = [
             path
-            for path, program in programs.items()
+            for path, program in known.items()
             if _has_main_guard(program)
             or (path not in imported and _acts(program.body, self.project.disk.is_file(path.parent / "__init__.py")))
         ]

@@ -6,13 +6,14 @@ Files that were not named are read for context. Programs are lowered once; a mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from gradlint.finding import FileError
 from gradlint.static import builtin, statements
 from gradlint.static import program as p
 from gradlint.static.disk import Disk
+from gradlint.static.files import Files
 from gradlint.static.lower import lower
 from gradlint.static.lower_parse import LowerError
 from gradlint.static.machine import Machine
@@ -20,9 +21,6 @@ from gradlint.static.source import Source
 from gradlint.static.store import MISSING
 from gradlint.static.values import Frame, ListObj, ModuleObj, Unknown, Val, content
 from gradlint.tape import Span
-
-_LEVELS = 6  #: how many folders above a file belong to its project, unless a project file is met first
-_ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 class Project:
@@ -36,7 +34,7 @@ class Project:
         self._read = read
         self._programs: dict[Path, p.Module | None] = {}
         self._lines: dict[str, list[str]] = {}
-        self._searched: dict[tuple[Path, tuple[str, ...]], Path | None] = {}
+        self.files = Files(self.sources.keys(), self.disk)
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -96,31 +94,14 @@ class Project:
 
     def find(self, importer: Path, parts: tuple[str, ...], level: int = 0) -> Path | None:
         """The file that `import a.b.c` means in `importer`; None for a library."""
-        if level:
-            base = importer.parent
-            for _ in range(level - 1):
-                base = base.parent
-            return self._in_folder(base, parts)
-        key = (importer.parent, parts)
-        if key not in self._searched:
-            found = (self._in_folder(base, parts) for base in _bases(importer, self.disk))
-            self._searched[key] = next((f for f in found if f is not None and f != importer), None)
-        return self._searched[key]
-
-    def _in_folder(self, base: Path, parts: tuple[str, ...]) -> Path | None:
-        stem = base.joinpath(*parts)
-        candidates = (stem / "__init__.py",) if not parts else (stem.with_name(stem.name + ".py"), stem / "__init__.py")
-        for candidate in candidates:
-            if candidate in self.sources or self.disk.is_file(candidate):
-                return candidate
-        return None
+        return self.files.find(importer, parts, level)
 
     def submodule(self, m: Machine, package: ModuleObj, name: str) -> Val | None:
         """`package.name` where `name` is a module in the package's folder."""
         path = self.path_of(package)
         if path.name != "__init__.py":
             return None
-        found = self._in_folder(path.parent, (name,))
+        found = self.files.inside(path.parent, (name,))
         return load(m, found) if found is not None else None
 
     def path_of(self, module_object: ModuleObj) -> Path:
@@ -143,20 +124,6 @@ def _shown(path: Path) -> str:
         return path.relative_to(Path.cwd()).as_posix()
     except ValueError:
         return path.as_posix()
-
-
-def _bases(importer: Path, disk: Disk) -> Iterator[Path]:
-    """The folders in which an absolute import is looked for, the nearest first."""
-    folder = importer.parent
-    for _ in range(_LEVELS):
-        if folder.name in ("site-packages", "dist-packages"):
-            yield folder
-            return
-        yield folder
-        yield folder / "src"
-        if any(disk.kind(folder / name) for name in _ROOT_FILES) or folder == folder.parent:
-            return
-        folder = folder.parent
 
 
 # --- importing into a run --------------------------------------------------------------------------------------------

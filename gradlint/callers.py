@@ -1,0 +1,86 @@
+"""The files of a project that were not named but use what was: the script that freezes the model, switches gradients off
+or passes the wrong tensor holds the cut of a demand that lies in a named file.
+
+They are read for context, run as scripts, and never reported on for their own demands.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from gradlint import discovery
+from gradlint.discovery import Patterns
+
+Find = Callable[[Path, tuple[str, ...], int], Path | None]
+Read = Callable[[Path], str | None]
+
+ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+_LEVELS = 6  #: how many folders above a file are searched for the root of its project
+_MOST = 20  #: callers that are run; the others would rarely tell more
+_TEST = re.compile(r"/tests?/|/test_[^/]*$|_test\.py$|/conftest\.py$")
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]", re.MULTILINE)
+
+
+def callers(named: Mapping[Path, str], excludes: Sequence[Patterns], read: Read, find: Find) -> dict[Path, str]:
+    """The texts of the unnamed files that import a named one, directly or through others, in a fixed order.
+
+    `read` gives the text of a file, `find` the file that an import means.
+    """
+    others = {path: text for path in _around(named, excludes) if path not in named and (text := read(path)) is not None}
+    wanted, found = set(named), {}
+    grown = True
+    while grown:
+        names = _names(wanted)
+        more = {p: t for p, t in others.items() if p not in wanted and _imports(p, t, wanted, names, find)}
+        found.update(more)
+        wanted |= more.keys()
+        grown = bool(more)
+    return {path: found[path] for path in sorted(found, key=Path.as_posix)[:_MOST]}
+
+
+def _around(named: Iterable[Path], excludes: Sequence[Patterns]) -> Iterator[Path]:
+    """The Python files of the projects that the named files belong to, but for tests: no program begins there."""
+    roots = sorted({root for path in named if (root := _root(path)) is not None})
+    outermost = [r for r in roots if not any(other in r.parents for other in roots)]
+    for file in discovery.find([str(r) for r in outermost], excludes).files:
+        if file.path.suffix == ".py" and not _TEST.search(file.path.as_posix()):
+            yield file.path
+
+
+def _root(path: Path) -> Path | None:
+    """The root of a file's project: what a project file marks, else the folder that its packages lie in."""
+    folders = [path.parent, *path.parent.parents][: _LEVELS + 1]
+    outside = [f for f in folders if not (f / "__init__.py").is_file()]  # a package may have a setup.py of its own
+    marked = next((f for f in outside if any((f / name).exists() for name in ROOT_FILES)), None)
+    return marked or next(iter(outside), None)
+
+
+def _names(paths: Iterable[Path]) -> set[str]:
+    """The words that an import of one of the files must hold: its own name, or its package's."""
+    return {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
+
+
+def _imports(path: Path, text: str, wanted: set[Path], names: set[str], find: Find) -> bool:
+    if not _IMPORT.search(text) or not any(name in text for name in names):
+        return False
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(find(path, parts, level) in wanted for parts, level in _modules(tree))
+
+
+def _modules(tree: ast.Module) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Every module that a file may import: `from a import b` may mean `a` or `a.b`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield tuple(alias.name.split(".")), 0
+        elif isinstance(node, ast.ImportFrom):
+            base = tuple(node.module.split(".")) if node.module else ()
+            yield base, node.level
+            for alias in node.names:
+                yield (*base, alias.name), node.level

@@ -1,0 +1,62 @@
+"""Which file a module name means: beside the importing file, in a folder above it, in `src/`; else it is a library."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from gradlint.static.disk import Disk
+
+_LEVELS = 6  #: how many folders above a file belong to its project, unless a project file is met first
+_ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+
+
+class Files:
+    """Names to files; `known` are files that count although they may not be on disk."""
+
+    def __init__(self, known: Collection[Path], disk: Disk) -> None:
+        self.known = known
+        self.disk = disk
+        self._searched: dict[tuple[Path, tuple[str, ...]], Path | None] = {}
+        self._above: dict[Path, list[Path]] = {}
+
+    def find(self, importer: Path, parts: tuple[str, ...], level: int = 0) -> Path | None:
+        """The file that `import a.b.c` means in `importer`; None for a library."""
+        if level:
+            base = importer.parent
+            for _ in range(level - 1):
+                base = base.parent
+            return self.inside(base, parts)
+        found = (self.inside(base, parts) for base in self._bases(importer.parent))
+        return next((f for f in found if f is not None and f != importer), None)
+
+    def inside(self, base: Path, parts: tuple[str, ...]) -> Path | None:
+        """The file of a module, looked for in one folder."""
+        key = (base, parts)
+        if key not in self._searched:
+            self._searched[key] = self._look(base.joinpath(*parts), bool(parts))
+        return self._searched[key]
+
+    def _look(self, stem: Path, named: bool) -> Path | None:
+        candidates = (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if named else (stem / "__init__.py",)
+        return next((c for c in candidates if c in self.known or self.disk.is_file(c)), None)
+
+    def _bases(self, folder: Path) -> list[Path]:
+        if folder not in self._above:
+            self._above[folder] = list(self._search_path(folder))
+        return self._above[folder]
+
+    def _search_path(self, folder: Path) -> Iterator[Path]:
+        """The folders in which an absolute import is looked for, the nearest first."""
+        for _ in range(_LEVELS):
+            yield folder
+            if folder.name in ("site-packages", "dist-packages"):
+                return
+            yield folder / "src"
+            if self._is_root(folder) or folder == folder.parent:
+                return
+            folder = folder.parent
+
+    def _is_root(self, folder: Path) -> bool:
+        """Whether a project begins there: a package may have a `setup.py` of its own."""
+        return not self.disk.kind(folder / "__init__.py") and any(self.disk.kind(folder / n) for n in _ROOT_FILES)
