@@ -13,12 +13,11 @@ from pathlib import Path
 
 from gradlint import discovery
 from gradlint.discovery import Patterns
+from gradlint.static.files import LEVELS, ROOT_FILES
 
 Find = Callable[[Path, tuple[str, ...], int], Path | None]
 Read = Callable[[Path], str | None]
 
-ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
-_LEVELS = 6  #: how many folders above a file are searched for the root of its project
 _MOST = 20  #: callers that are run; the others would rarely tell more
 _TEST = re.compile(r"/tests?/|/test_[^/]*$|_test\.py$|/conftest\.py$")
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]", re.MULTILINE)
@@ -52,7 +51,7 @@ def _around(named: Iterable[Path], excludes: Sequence[Patterns]) -> Iterator[Pat
 
 def _root(path: Path) -> Path | None:
     """The root of a file's project: what a project file marks, else the folder that its packages lie in."""
-    folders = [path.parent, *path.parent.parents][: _LEVELS + 1]
+    folders = [path.parent, *path.parent.parents][: LEVELS + 1]
     outside = [f for f in folders if not (f / "__init__.py").is_file()]  # a package may have a setup.py of its own
     marked = next((f for f in outside if any((f / name).exists() for name in ROOT_FILES)), None)
     return marked or next(iter(outside), None)

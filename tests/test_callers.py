@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from gradlint.finding import Finding
 from tests.expectations import reported
 
 ROOT = Path(__file__).resolve().parent.parent / "fixtures"
-PROJECTS = sorted(main.parent for main in ROOT.rglob("main.py"))
 
 #: missing: files that hold neither a word of torch nor one that asks for a gradient are not looked at alone
 MISSING = ("reach/backbone_base", "reach/hsic_penalty")
@@ -31,10 +32,14 @@ def _files(finding: Finding) -> set[Path]:
     return {Path(finding.file).resolve()} | {Path(s.file).resolve() for s in finding.path if s.role == "demand"}
 
 
-@pytest.mark.parametrize("project", PROJECTS, ids=_name)
+def _projects() -> Iterator[ParameterSet]:
+    gap = pytest.mark.xfail(reason="missing: a file without a word that matters is not looked at alone", strict=True)
+    for project in sorted(main.parent for main in ROOT.rglob("main.py")):
+        yield pytest.param(project, id=_name(project), marks=[gap] if _name(project) in MISSING else [])
+
+
+@pytest.mark.parametrize("project", _projects())
 def test_one_file_of_a_project_tells_as_much(project: Path) -> None:
-    if _name(project) in MISSING:
-        pytest.xfail("a file without a word that matters is not looked at alone")
     for finding in reported(project):
         for file in _files(finding):
             assert _claim(finding) in {_claim(f) for f in reported(file)}, file

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gradlint.static.disk import Disk
 
-_LEVELS = 6  #: how many folders above a file belong to its project, unless a project file is met first
-_ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+LEVELS = 6  #: how many folders above a file belong to its project, unless a project file is met first
+ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 class Files:
@@ -48,7 +48,7 @@ class Files:
 
     def _search_path(self, folder: Path) -> Iterator[Path]:
         """The folders in which an absolute import is looked for, the nearest first."""
-        for _ in range(_LEVELS):
+        for _ in range(LEVELS):
             yield folder
             if folder.name in ("site-packages", "dist-packages"):
                 return
@@ -59,4 +59,4 @@ class Files:
 
     def _is_root(self, folder: Path) -> bool:
         """Whether a project begins there: a package may have a `setup.py` of its own."""
-        return not self.disk.kind(folder / "__init__.py") and any(self.disk.kind(folder / n) for n in _ROOT_FILES)
+        return not self.disk.kind(folder / "__init__.py") and any(self.disk.kind(folder / n) for n in ROOT_FILES)
