@@ -66,7 +66,7 @@ def trees(text: str) -> Iterator[cst.Module]:
         try:
             yield _on_a_large_stack(piece)
         except cst.ParserSyntaxError as error:
-            raise LowerError(error.raw_line + line - 1, error.raw_column + 1, _reason(error)) from None
+            raise _told(text, error, line) from None
         line += piece.count("\n")
 
 
@@ -80,6 +80,17 @@ def syntax(text: str) -> tuple[int, int, str] | None:
     except RecursionError:
         return 1, 1, f"the code is {DEEP}"
     return None
+
+
+def _told(text: str, error: cst.ParserSyntaxError, line: int) -> LowerError:
+    """The error as Python tells it, which knows the place best; as libcst does where Python reads the text."""
+    try:
+        ast.parse(text)
+    except SyntaxError as known:
+        return LowerError(known.lineno or 1, known.offset or 1, f"this is not valid Python: {known.msg}")
+    except (ValueError, RecursionError, MemoryError):
+        pass
+    return LowerError(error.raw_line + line - 1, error.raw_column + 1, _reason(error))
 
 
 def _reason(error: cst.ParserSyntaxError) -> str:
