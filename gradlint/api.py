@@ -222,7 +222,7 @@ def _sources(
         else:
             read.append((file, text))
     named = {file.path: text for file, text in read if "torch" in text or relevant(text)}
-    using = _callers(named, excludes, texts)
+    using = _callers(named, {file.path for file in found.files}, excludes, texts)
     matters = hot({**{file.path: text for file, text in read}, **using})
     if using:
         matters |= {file.path for file, _ in read if file.named and file.path in named}  # a caller may ask through it
@@ -238,13 +238,15 @@ def _sources(
     return sources, frozenset(gated), errors
 
 
-def _callers(named: Mapping[Path, str], excludes: Sequence[discovery.Patterns], texts: Texts) -> dict[Path, str]:
-    """The unnamed files of the project that use the named ones."""
+def _callers(
+    named: Mapping[Path, str], listed: set[Path], excludes: Sequence[discovery.Patterns], texts: Texts
+) -> dict[Path, str]:
+    """The files of the project that use the named ones and are not to be linted themselves."""
     from gradlint.callers import callers
     from gradlint.static.disk import Disk
     from gradlint.static.files import Files
 
-    return callers(named, excludes, texts.read, Files(named.keys(), Disk()).find)
+    return callers(named, listed, excludes, texts.read, Files(named.keys(), Disk()).find)
 
 
 def _worth_parsing(file: File, text: str) -> bool:

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gradlint import discovery
 from gradlint.discovery import Patterns
+from gradlint.static.budget import CALLERS
 from gradlint.static.files import LEVELS, ROOT_FILES
 
 Find = Callable[[Path, tuple[str, ...], int], Path | None]
 Read = Callable[[Path], str | None]
 
-_MOST = 20  #: callers that are run; the others would rarely tell more
 _TEST = re.compile(r"/tests?/|/test_[^/]*$|_test\.py$|/conftest\.py$")
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]", re.MULTILINE)
 
 
-def callers(named: Mapping[Path, str], excludes: Sequence[Patterns], read: Read, find: Find) -> dict[Path, str]:
-    """The texts of the unnamed files that import a named one, directly or through others, in a fixed order.
+def callers(
+    named: Mapping[Path, str], listed: Collection[Path], excludes: Sequence[Patterns], read: Read, find: Find
+) -> dict[Path, str]:
+    """The texts of the files that import one of `named`, directly or through others, and are not `listed` for linting.
 
-    `read` gives the text of a file, `find` the file that an import means.
+    `read` gives the text of a file, `find` the file that an import means. Those outside packages come first: scripts.
     """
-    others = {path: text for path in _around(named, excludes) if path not in named and (text := read(path)) is not None}
+    around = (path for path in _around(named, excludes) if path not in listed)
+    others = {path: text for path in around if (text := read(path)) is not None}
     wanted, found = set(named), {}
     grown = True
     while grown:
@@ -37,16 +40,21 @@ def callers(named: Mapping[Path, str], excludes: Sequence[Patterns], read: Read,
         found.update(more)
         wanted |= more.keys()
         grown = bool(more)
-    return {path: found[path] for path in sorted(found, key=Path.as_posix)[:_MOST]}
+    return {path: found[path] for path in sorted(found, key=_rank)[:CALLERS]}
+
+
+def _rank(path: Path) -> tuple[bool, str]:
+    return (path.parent / "__init__.py").is_file(), path.as_posix()
 
 
 def _around(named: Iterable[Path], excludes: Sequence[Patterns]) -> Iterator[Path]:
     """The Python files of the projects that the named files belong to, but for tests: no program begins there."""
     roots = sorted({root for path in named if (root := _root(path)) is not None})
     outermost = [r for r in roots if not any(other in r.parents for other in roots)]
-    for file in discovery.find([str(r) for r in outermost], excludes).files:
-        if file.path.suffix == ".py" and not _TEST.search(file.path.as_posix()):
-            yield file.path
+    for root in outermost:
+        for file in discovery.find([str(root)], excludes).files:
+            if file.path.suffix == ".py" and not _TEST.search(f"/{file.path.relative_to(root).as_posix()}"):
+                yield file.path
 
 
 def _root(path: Path) -> Path | None:

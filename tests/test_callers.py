@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
+from gradlint.api import check
+from gradlint.config import Config
 from gradlint.finding import Finding
 from tests.expectations import reported
 
@@ -43,3 +45,37 @@ def test_one_file_of_a_project_tells_as_much(project: Path) -> None:
     for finding in reported(project):
         for file in _files(finding):
             assert _claim(finding) in {_claim(f) for f in reported(file)}, file
+
+
+STEP = "def step(model, x):\n    model(x).sum().backward()\n"
+SCRIPT = """import torch
+from work import step
+model = torch.nn.Linear(2, 1)
+model.requires_grad_(False)
+step(model, torch.ones(2))
+"""
+
+
+def test_a_project_may_lie_in_a_folder_called_test(tmp_path: Path) -> None:
+    folder = tmp_path / "test" / "project"
+    folder.mkdir(parents=True)
+    (folder / "work.py").write_text(STEP)
+    (folder / "main.py").write_text(SCRIPT)
+    assert [f.rule for f in reported(folder / "work.py")] == ["no-graph"]
+
+
+def test_tests_are_no_callers(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(STEP)
+    (tmp_path / "test_work.py").write_text(SCRIPT)
+    assert reported(tmp_path / "work.py") == []
+
+
+def test_a_file_that_is_linted_is_no_caller_beside(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(STEP)
+    (tmp_path / "build.py").write_text(
+        "import torch\nmodel = torch.nn.Linear(2, 1)\nmodel.requires_grad_(False)\nx = torch.ones(2)\n"
+    )
+    (tmp_path / "main.py").write_text("from build import model, x\nfrom work import step\nstep(model, x)\n")
+    report = check([tmp_path], Config())
+    assert [f.rule for f in report.findings] == ["no-graph"]
+    assert report.summary.files.context == 0

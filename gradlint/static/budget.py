@@ -6,6 +6,7 @@ WHOLE_RUN = 300_000  #: steps of a module run as a script
 PARTIAL_RUN = 30_000  #: steps of a run that starts in the middle
 CALL_DEPTH = 40  #: calls inside calls (a module call is two: the module and its forward)
 RECURSION = 2  #: calls of a def inside itself, where an undecided condition or loop lies between them
+CALLERS = 20  #: scripts that use a named file and are run for it, though nobody named them
 UNROLL = 12  #: a range up to this length is run element by element
 UNROLL_KNOWN = 200  #: so is a list whose elements are all known (the parameters of a model)
 ALTERNATIVES = 5  #: known alternatives of one value
