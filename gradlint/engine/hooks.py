@@ -159,6 +159,6 @@ def legacy(case: Case) -> Iterator[tuple[Demand, Finding | None]]:
     for hook in case.graph.hooks:
         before = [d for d in passes(case.graph) if hook.kind == "legacy" and hook.fired and d.time < hook.fired[0]]
         if before:
-            message = f"{paths.text(hook.label)} gets the gradients of the module's last operation, not of the module"
+            message = f"{paths.text(hook.label)} is deprecated: where its module is several operations, it gets those of the last one"
             steps = paths.ended([_registered(hook)], before[-1])
             yield before[-1], finding(case, Claim("other", "", hook.span, message, steps, slug=LEGACY))
