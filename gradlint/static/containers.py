@@ -288,9 +288,12 @@ def set_position(m: Machine, receiver: ListObj, index: Val, value: Val) -> None:
 
 
 def set_key(m: Machine, receiver: DictObj, key: Val, value: Val, span: Span) -> None:
-    """`receiver[key] = value` for a dict; under an unknown key it may be any."""
+    """`receiver[key] = value` for a dict; under an unknown key it may be any, so it may replace what another one holds."""
     if isinstance(key, (Scalar, Unknown, Alt)):
         m.set(receiver, OPEN, True)
+        for other, held in dict_items(receiver):
+            if isinstance(other, (Scalar, Unknown, Alt)) and other is not key:
+                m.set(receiver, ("k", other), join_values(m, [held, value]))
     m.set(receiver, ("k", _hashable(key)), value)
     attributes.capture_store(m, value, span, "item", m.text(span))
 

@@ -176,7 +176,7 @@ def end_of_run(m: Machine) -> None:
     outside = exposure.seen_outside(m)
     by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
     for optimizer, parameters in m.state.cells.get("stepped", ()):
-        closed = not m.outside_code and not any(id(p) in outside for p in parameters)
+        closed = not (m.outside_code or m.stumbled) and not any(id(p) in outside for p in parameters)
         nodes = [n for n in dict.fromkeys(p.cells[NODE] for p in parameters) if n not in by_hand]
         labels = [m.tape.values[n].label for n in nodes]
         span = optimizer.span

@@ -111,6 +111,7 @@ class Runs:
             imports.load(m, path, as_main=True)
             demands.end_of_run(m)
         except Raised:
+            m.stumbled = True
             demands.end_of_run(m)
         except BudgetHit:
             self.budget.append(m.here())

@@ -88,6 +88,7 @@ class Machine:
         self.module_calls: list[tuple[Instance, HookedCall]] = []
         self.exposed: dict[int, Instance] = {}  #: objects that unknown code has got
         self.outside_code = False  #: whether unknown code may call functions of the project
+        self.stumbled = False  #: whether a statement failed and was passed over: what it should have done is missing
         self.flags: list[tuple[Instance | None, Note]] = []  #: flags that switch nothing
         self.flags_read: set[int] = set()
         self.pass_begun = 0  #: when the outermost forward pass that is running began; 0 outside of any

@@ -35,6 +35,7 @@ def execute(m: Machine, frame: Frame, node: p.Stmt) -> str:
     except Raised as raised:
         if m.state.cells.get("trying") or raised.kind == EXPLICIT:
             raise
+        m.stumbled = True
         hooks.failed(m, raised, m.statement_span())
         return NORMAL
     finally:
