@@ -129,6 +129,8 @@ def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Findi
             continue
         way = graph.way(edges, root, target)
         message = f"the optimizer steps {graph.values[target].label}, and no backward of this run reaches it"
+        if way.frontier.cause == "remade" and graph.towards(root).get(way.frontier.dst, NOTHING) <= CUTS:
+            continue  # a moving average: nobody wants a gradient of the new one either
         replaced = way.frontier.cause == "remade"  # nn.Parameter(f(w)) in a forward: the optimizer keeps the old one
         found = cut_claim(
             case,

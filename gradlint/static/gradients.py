@@ -16,7 +16,7 @@ from gradlint.static.values import NODE, Tensor, Val, options
 from gradlint.tape import Span
 
 CLEARED, ZEROED = "$cleared", "$zeroed"  #: cells of a leaf and of its gradient: where and when; None: perhaps no longer
-ASSIGNED = "assigned"  #: of the run: the leaves whose gradient the program set by hand
+ASSIGNED = "assigned"  #: of the run: the leaves that the program trains by hand
 
 
 # --- reading and using -----------------------------------------------------------------------------------------------
@@ -178,6 +178,15 @@ def assign(m: Machine, value: Tensor, given: Val, span: Span) -> None:
     m.set(m.state, ASSIGNED, (*m.state.cells.get(ASSIGNED, ()), value.cells[NODE]))
     m.set(value, CLEARED, None)
     m.set(value, "$grad", given if isinstance(given, Tensor) else MISSING)
+
+
+def replaced(m: Machine, old: object, new: Tensor) -> None:
+    """Another tensor takes the place of a parameter that it was not computed from: the program trains it by hand."""
+    if not isinstance(old, Tensor) or not m.tape.values[old.cells[NODE]].parameter:
+        return
+    made_of = [edge.src for edge in m.tape.into[new.cells[NODE]]]
+    if old.cells[NODE] not in m.tape.ancestors(made_of):
+        m.set(m.state, ASSIGNED, (*m.state.cells.get(ASSIGNED, ()), old.cells[NODE]))
 
 
 def stepped(m: Machine, optimizer: Val, parameters: Sequence[Tensor], span: Span) -> None:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlint.static import builtin_functions, calls, classes, containers, hooks, layers, methods, module_methods
+from gradlint.static import (
+    builtin_functions,
+    calls,
+    classes,
+    containers,
+    gradients,
+    hooks,
+    layers,
+    methods,
+    module_methods,
+)
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
@@ -105,6 +115,7 @@ def library_init(m: Machine, made: Instance, base: str, args: Args) -> Val:
 def before_write(m: Machine, receiver: Instance, name: str, value: Val, span: Span) -> None:
     """An attribute of a module is set: a parameter or child learns its name; a remade leaf kept as attribute is wanted."""
     if isinstance(value, Tensor):
+        gradients.replaced(m, receiver.cells.get(name), value)
         node = value.cells[NODE]
         if m.tape.values[node].remade and not m.tape.values[node].parameter:
             m.tape.wanted.add(node)

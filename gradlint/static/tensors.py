@@ -404,12 +404,17 @@ def set_element(m: Machine, receiver: Val, index: Val, value: Val, span: Span) -
         repoint(m, receiver, "[...] =", [Input(receiver.cells[NODE]), *given], span)
 
 
+def _of_tensors(m: Machine, nodes: list[int]) -> bool:
+    """Whether a tensor or an array went into values that are not known: `config.width / 2` is a number."""
+    return any(m.kind_of(n) in (Kind.TENSOR, Kind.ARRAY) for n in m.tape.ancestors(nodes, Flow.CUTS))
+
+
 def to_number(m: Machine, value: Val, kind: str, span: Span) -> Val:
-    """`float(t)`, `int(t)`: a Python number, and the end of the graph."""
+    """`float(t)`, `int(t)`: a Python number, and the end of the graph. What no tensor went into was a number before."""
     from gradlint.static.rows import export_source
 
     nodes = nodes_used(m, value) if isinstance(value, (Tensor, Array, Unknown, Scalar)) else []
-    if not nodes:
+    if not nodes or (isinstance(value, Unknown) and not _of_tensors(m, nodes)):
         return Scalar()
     leaving = isinstance(value, (Tensor, Unknown))
     inputs = [Input(export_source(m, n, span), Flow.CUTS, "number") if leaving else Input(n) for n in nodes]
