@@ -127,10 +127,10 @@ def test_right():
 
 def test_the_pytest_plugin(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_it=TESTS)
-    plain = pytester.runpytest_subprocess("-p", "gradlint.pytest_plugin")
+    plain = pytester.runpytest_subprocess()
     plain.assert_outcomes(passed=3, failed=1)
     assert "gradlint:" not in plain.stdout.str()
-    result = pytester.runpytest_subprocess("-p", "gradlint.pytest_plugin", "--gradlint")
+    result = pytester.runpytest_subprocess("--gradlint")
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(
         [
