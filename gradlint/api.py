@@ -195,11 +195,11 @@ def _catalog(task: Task) -> tuple[Catalog, tuple[str, ...]]:
     loaded = task.loaded
     problems = list(loaded.problems)
     try:
-        catalog = Catalog.load(loaded.models())
+        catalog = Catalog.load(loaded.models(), folder=task.cache)
     except CatalogError as error:
         if not loaded.models():
             raise
-        catalog = Catalog.load()
+        catalog = Catalog.load(folder=task.cache)
         problems.append(f"extend-models: {error}")
     named = {**settings.rule_names(loaded.config), "--select": task.select, "--ignore": task.ignore}
     return catalog, (*problems, *settings.unknown_rules(named, catalog.rules))

@@ -7,7 +7,6 @@ ignored, and somebody is told. Knows nothing of what the bytes mean.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -16,12 +15,11 @@ from pathlib import Path
 
 NAME = ".gradlint_cache"
 ROOT_FILES = ("pyproject.toml", "gradlint.toml", ".git")
-KEPT = 64  #: entries that are kept, those used last
+KEPT = {"answer": 64, "catalog": 4}  #: how many entries of a kind are kept, those used last
 
 _TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of gradlint; `gradlint clean` removes it.\n"
 _IGNORE = ".gitignore"
-_ENTRY = ".answer"
 _PART = ".part"
 _STALE = 3600  #: seconds after which what a dead run left half-written is removed
 _SIZE = 32
@@ -51,9 +49,9 @@ def digest(*parts: str | bytes) -> str:
     return made.hexdigest()
 
 
-def load(folder: Path, key: str) -> bytes | None:
+def load(folder: Path, kind: str, key: str) -> bytes | None:
     """The bytes of an entry, None where there is none. Raises `CacheError` for a broken entry or a folder of others."""
-    file = folder / f"{key}{_ENTRY}"
+    file = folder / f"{key}.{kind}"
     try:
         if not folder.exists():
             return None
@@ -71,16 +69,16 @@ def load(folder: Path, key: str) -> bytes | None:
     return content
 
 
-def store(folder: Path, key: str, content: bytes) -> None:
-    """Write an entry and drop the oldest ones. Raises `CacheError` where that cannot be done."""
+def store(folder: Path, kind: str, key: str, content: bytes) -> None:
+    """Write an entry and drop the oldest ones of its kind. Raises `CacheError` where that cannot be done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_ours(folder)
         for name, text in ((_TAG, _SIGNATURE), (_IGNORE, "*\n")):
             if not (folder / name).exists():
                 _write(folder, name, text.encode())
-        _write(folder, f"{key}{_ENTRY}", blake2b(content, digest_size=_SIZE).digest() + content)
-        _trim(folder)
+        _write(folder, f"{key}.{kind}", blake2b(content, digest_size=_SIZE).digest() + content)
+        _trim(folder, kind)
     except OSError as error:
         raise CacheError(error.strerror or str(error)) from error
 
@@ -102,7 +100,7 @@ def clean(folder: Path) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    return name in (_TAG, _IGNORE) or name.endswith((_ENTRY, _PART))
+    return name in (_TAG, _IGNORE) or name.endswith((_PART, *(f".{kind}" for kind in KEPT)))
 
 
 def _check_ours(folder: Path) -> None:
@@ -112,6 +110,8 @@ def _check_ours(folder: Path) -> None:
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:
+    import tempfile  # late: a run that writes nothing does without it
+
     handle, part = tempfile.mkstemp(suffix=_PART, dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -123,9 +123,9 @@ def _write(folder: Path, name: str, content: bytes) -> None:
         raise
 
 
-def _trim(folder: Path) -> None:
+def _trim(folder: Path, kind: str) -> None:
     """Keep the newest entries. Another run may have removed any of them meanwhile."""
-    for file in _by_age(folder, _ENTRY)[KEPT:]:
+    for file in _by_age(folder, f".{kind}")[KEPT[kind] :]:
         file.unlink(missing_ok=True)
     for file in _by_age(folder, _PART):
         with suppress(FileNotFoundError):

@@ -10,19 +10,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
 
+from gradlint import __version__
+from gradlint import cache as kept
 from gradlint.finding import Contract, Severity
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 FlowWord = Literal["carries", "cuts", "zeroes", "unknown", "constant"]
 Cause = Literal[
@@ -54,7 +51,7 @@ class CatalogError(Exception):
     """A rule page or a model file is malformed; the message names the file and the key or row."""
 
 
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one library callable does to the gradient."""
 
     name: str
@@ -133,9 +130,12 @@ class Catalog:
         self._by_contract = _claims(self.rules.values())
 
     @classmethod
-    def load(cls, extra: Sequence[Path] = ()) -> Catalog:
-        """Read gradlint's own data; rows of the user's `extra` model files replace rows of the same name."""
-        own = _own()
+    def load(cls, extra: Sequence[Path] = (), *, folder: Path | None = None) -> Catalog:
+        """Read gradlint's own data; rows of the user's `extra` model files replace rows of the same name.
+
+        A cache in `folder` holds gradlint's own data ready for use; where it is of no use nothing but time is lost.
+        """
+        own = _own(folder)
         return cls(own.rules, {**own._rows, **own._patterns, **read_models(extra)}) if extra else own
 
     def rule(self, slug: str) -> Rule | None:
@@ -210,11 +210,47 @@ def read_models(paths: Iterable[Path]) -> dict[str, Row]:
     return rows
 
 
-@cache
-def _own() -> Catalog:
-    folder = data_folder()
-    rules = [read_rule(path) for path in sorted(folder.glob("*.md"))]
-    return Catalog({rule.slug: rule for rule in rules}, read_models(sorted(folder.glob("models/*.toml"))))
+class Compiled(msgspec.Struct, frozen=True):
+    """gradlint's own pages and rows as the cache holds them."""
+
+    rules: list[Rule]
+    rows: list[Row]
+
+
+_loaded: list[Catalog] = []  #: gradlint's own data, once it was read
+
+
+def _own(folder: Path | None) -> Catalog:
+    if not _loaded:
+        data = data_folder()
+        pages, models = sorted(data.glob("*.md")), sorted(data.glob("models/*.toml"))
+        found = _read_own(pages, models) if folder is None else _recalled(pages, models, folder)
+        _loaded.append(found)
+    return _loaded[0]
+
+
+def _read_own(pages: Iterable[Path], models: Iterable[Path]) -> Catalog:
+    rules = [read_rule(path) for path in pages]
+    return Catalog({rule.slug: rule for rule in rules}, read_models(models))
+
+
+def _recalled(pages: Sequence[Path], models: Sequence[Path], folder: Path) -> Catalog:
+    """What the cache holds of exactly these files, else what they say."""
+    texts = [part for path in (*pages, *models) for part in (path.name, path.read_bytes())]
+    key = kept.digest(__version__, *texts)
+    with suppress(kept.CacheError, msgspec.MsgspecError):
+        content = kept.load(folder, "catalog", key)
+        if content is not None:
+            return _assembled(msgspec.msgpack.decode(content, type=Compiled))
+    made = _read_own(pages, models)
+    with suppress(kept.CacheError):
+        kept.store(folder, "catalog", key, msgspec.msgpack.encode(Compiled([*made.rules.values()], made.rows())))
+    return made
+
+
+def _assembled(compiled: Compiled) -> Catalog:
+    rows = {name: row for row in compiled.rows for name in (row.name, *row.aliases)}
+    return Catalog({rule.slug: rule for rule in compiled.rules}, rows)
 
 
 def _claims(rules: Iterable[Rule]) -> dict[tuple[str, str], Rule]:
@@ -314,6 +350,10 @@ def _read(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):  # late: a run that the cache answers reads no TOML
+        import tomllib
+    else:
+        import tomli as tomllib
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

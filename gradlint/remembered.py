@@ -104,7 +104,7 @@ def key(sources: Sequence[Source], models: Iterable[Path]) -> str:
 
 def recall(folder: Path, name: str, read: Callable[[Path], str | None]) -> Answer | None:
     """The answer that still holds, None where there is none. Raises `CacheError`."""
-    content = cache.load(folder, name)
+    content = cache.load(folder, "answer", name)
     if content is None:
         return None
     try:
@@ -120,7 +120,7 @@ def remember(folder: Path, name: str, entry: Entry) -> None:
         content = msgspec.msgpack.encode(entry)
     except UnicodeEncodeError as error:
         raise cache.CacheError("a file's name cannot be written as UTF-8") from error
-    cache.store(folder, name, content)
+    cache.store(folder, "answer", name, content)
 
 
 def _holds(entry: Entry, read: Callable[[Path], str | None]) -> bool:

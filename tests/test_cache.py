@@ -161,7 +161,7 @@ def test_a_damaged_entry_is_noted_and_replaced(project: Path, damage: bytes) -> 
 def test_an_entry_of_another_shape_is_noted(project: Path) -> None:
     cold = lint("train.py")
     (entry,) = entries(project / HELD)
-    cache.store(project / HELD, entry.stem, b"\x81\xa1a\x01")
+    cache.store(project / HELD, "answer", entry.stem, b"\x81\xa1a\x01")
     assert lint("train.py")[:2] == cold[:2]
 
 
@@ -202,15 +202,15 @@ def test_concurrent_runs_agree(project: Path) -> None:
 
 
 def test_only_the_newest_entries_are_kept(tmp_path: Path) -> None:
-    held = tmp_path / "held"
-    for n in range(cache.KEPT + 5):
-        cache.store(held, f"{n:03}", b"x")
+    held, kept = tmp_path / "held", cache.KEPT["answer"]
+    for n in range(kept + 5):
+        cache.store(held, "answer", f"{n:03}", b"x")
         os.utime(held / f"{n:03}.answer", ns=(n * 10**9, n * 10**9))
-    cache.store(held, "last", b"x")
-    kept = [e.stem for e in entries(held)]
-    assert len(kept) == cache.KEPT
-    assert {"last", "068"} <= set(kept)
-    assert cache.load(held, "000") is None
+    cache.store(held, "answer", "last", b"x")
+    left = [e.stem for e in entries(held)]
+    assert len(left) == kept
+    assert {"last", "068"} <= set(left)
+    assert cache.load(held, "answer", "000") is None
 
 
 def test_the_folder_marks_itself_and_is_cleaned(project: Path) -> None:

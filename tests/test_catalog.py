@@ -104,7 +104,7 @@ def test_rows_and_aliases(tmp_path: Path) -> None:
 
 def test_extra_rows_replace_own_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = Catalog({}, catalog.read_models([model(tmp_path, '"a.f" = {}\n"a.g" = {}\n')]))
-    monkeypatch.setattr(catalog, "_own", lambda: own)
+    monkeypatch.setattr(catalog, "_own", lambda _folder: own)
     loaded = Catalog.load([model(tmp_path, '"a.f" = { flow = "unknown" }\n', "user.toml")])
     assert [(row.name, row.flow) for row in loaded.rows()] == [("a.f", "unknown"), ("a.g", "carries")]
     assert [row.flow for row in Catalog.load().rows()] == ["carries", "carries"]
@@ -166,3 +166,22 @@ def test_a_star_stands_for_part_of_a_segment(tmp_path: Path) -> None:
     flows = {name: row.flow for name in ("a.BertModel", "a.get_it", "a.other") if (row := loaded.row(name))}
     assert flows == {"a.BertModel": "carries", "a.get_it": "constant", "a.other": "unknown"}
     assert loaded.row("b.BertModel") is None
+
+
+def test_the_cache_holds_the_catalog_ready_for_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fresh() -> Catalog:
+        monkeypatch.setattr(catalog, "_loaded", [])
+        return Catalog.load(folder=tmp_path / "held")
+
+    read = fresh()
+    assert (read.rules, read.rows()) == (Catalog.load().rules, Catalog.load().rows())
+    (entry,) = (tmp_path / "held").glob("*.catalog")
+    with monkeypatch.context() as patched:
+        patched.setattr(catalog, "read_models", None)  # whoever parses now fails
+        patched.setattr(catalog, "read_rule", None)
+        held = fresh()
+    assert (held.rules, held.rows()) == (read.rules, read.rows())
+    assert held.row("torch.abs") == read.row("torch.abs") is not None
+    for damage in (b"", entry.read_bytes()[:-1], b"\0" * 99):
+        entry.write_bytes(damage)
+        assert fresh().rows() == read.rows()

@@ -19,7 +19,7 @@ ALLOWED = {
     "tape": set(),
     "finding": {"tape"},
     "engine": {"tape", "finding", "catalog"},
-    "catalog": {"finding"},
+    "catalog": {"cache", "finding"},
     "static": {"tape", "catalog", "finding"},
     "runtime": {"tape", "catalog", "finding"},
     "discovery": {"finding"},

@@ -17,11 +17,18 @@ class Files:
     def __init__(self, known: Collection[Path], disk: Disk) -> None:
         self.known = known
         self.disk = disk
+        self._found: dict[tuple[Path, tuple[str, ...], int], Path | None] = {}
         self._searched: dict[tuple[Path, tuple[str, ...]], Path | None] = {}
         self._above: dict[Path, list[Path]] = {}
 
     def find(self, importer: Path, parts: tuple[str, ...], level: int = 0) -> Path | None:
         """The file that `import a.b.c` means in `importer`; None for a library."""
+        key = (importer, parts, level)
+        if key not in self._found:
+            self._found[key] = self._find(importer, parts, level)
+        return self._found[key]
+
+    def _find(self, importer: Path, parts: tuple[str, ...], level: int) -> Path | None:
         if level:
             base = importer.parent
             for _ in range(level - 1):
