@@ -16,14 +16,18 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)?")
 
 def ordered(edits: Iterable[Edit]) -> list[Edit]:
     """Each edit once, in the order of the text."""
-    return sorted(dict.fromkeys(edits), key=lambda e: (e.file, e.range, e.content))
+    return sorted(dict.fromkeys(edits), key=lambda e: (e.file, e.cell or 0, e.range, e.content))
 
 
 def clash(edits: Iterable[Edit]) -> bool:
     """Whether two edits touch the same text; insertions at one place have no order, so they clash too."""
     given = ordered(edits)
     pairs = pairwise(given)
-    return any(a.file == b.file and (b.range.start < a.range.end or a.range == b.range) for a, b in pairs)
+    return any(_together(a, b) and (b.range.start < a.range.end or a.range == b.range) for a, b in pairs)
+
+
+def _together(a: Edit, b: Edit) -> bool:
+    return (a.file, a.cell) == (b.file, b.cell)
 
 
 def applied(text: str, edits: Iterable[Edit]) -> str:

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import msgspec
 
-from gradlint import discovery
+from gradlint import discovery, notebook
 from gradlint.api import Outcome, Task, run
-from gradlint.edits import applied, clash, moved
+from gradlint.edits import applied, clash, moved, ordered
 from gradlint.finding import Edit, Finding, Position
 
 _LONGEST = 12  #: repairs in one attempt
 
-Key = tuple[str, str, Position]  #: rule, file and start: a finding among those of one run
+Key = tuple[str, str, int | None, Position]  #: rule, file, cell and start: a finding among those of one run
+Content = str | bytes  #: what a file holds: its text, of a notebook its JSON
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -36,8 +37,8 @@ class Repaired(msgspec.Struct, frozen=True):
     """What the fixes led to: the report on the new texts, the texts that changed, and what was and was not repaired."""
 
     outcome: Outcome
-    before: Mapping[Path, str]  #: the texts of the changed files as they were read
-    texts: Mapping[Path, str]
+    before: Mapping[Path, Content]  #: what the changed files held when they were read
+    texts: Mapping[Path, Content]
     fixed: tuple[Finding, ...]
     left: tuple[Left, ...]
 
@@ -46,7 +47,7 @@ class _State(msgspec.Struct, frozen=True):
     """The texts at one moment, and what is found in them."""
 
     outcome: Outcome
-    texts: Mapping[Path, str] = {}
+    texts: Mapping[Path, Content] = {}
     fixed: tuple[Finding, ...] = ()
 
     @property
@@ -72,7 +73,7 @@ def repair(task: Task, *, unsafe: bool) -> Repaired:
             edits = [edit for f in after.fixed[len(state.fixed) :] for edit in _edits(f)]
             left = {_moved(key, edits): told for key, told in left.items()}
             state = after
-    before = {path: first.outcome.texts.text(discovery.shown(path)) for path in state.texts}
+    before = {path: first.outcome.texts.content(discovery.shown(path)) for path in state.texts}
     return Repaired(state.outcome, before, state.texts, state.fixed, tuple(left.values()))
 
 
@@ -81,7 +82,7 @@ def diff(repaired: Repaired) -> str:
     parts: list[str] = []
     for path in sorted(repaired.texts):
         name = discovery.shown(path)
-        old, new = (texts[path].splitlines(keepends=True) for texts in (repaired.before, repaired.texts))
+        old, new = (_text(texts[path]).splitlines(keepends=True) for texts in (repaired.before, repaired.texts))
         for line in difflib.unified_diff(old, new, name, name):
             parts.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
     return "".join(parts)
@@ -89,7 +90,11 @@ def diff(repaired: Repaired) -> str:
 
 def text(repaired: Repaired, path: Path) -> str:
     """The text of a file after the fixes."""
-    return repaired.outcome.texts.text(discovery.shown(path))
+    return _text(repaired.outcome.texts.content(discovery.shown(path)))
+
+
+def _text(content: Content) -> str:
+    return content if isinstance(content, str) else content.decode()
 
 
 def write(repaired: Repaired) -> list[str]:
@@ -110,7 +115,7 @@ def _fixable(state: _State, *, unsafe: bool) -> list[Finding]:
     """The findings whose fix may be applied, to files that were asked for."""
     wanted = ("safe", "unsafe") if unsafe else ("safe",)
     found = (f for f in state.outcome.report.findings if f.fix is not None and f.fix.applicability in wanted)
-    return [f for f in found if {e.file for e in _edits(f)} <= state.outcome.asked and not _in_cells(f)]
+    return [f for f in found if {e.file for e in _edits(f)} <= state.outcome.asked]
 
 
 def _all_at_once(task: Task, state: _State, *, unsafe: bool) -> _State:
@@ -153,14 +158,15 @@ def _with(task: Task, state: _State, findings: Sequence[Finding]) -> _State:
     edits = [edit for finding in findings for edit in _edits(finding)]
     texts = dict(state.texts)
     for file in sorted({edit.file for edit in edits}):
-        texts[discovery.absolute(file)] = applied(state.outcome.texts.text(file), [e for e in edits if e.file == file])
+        own = [e for e in edits if e.file == file]
+        texts[discovery.absolute(file)] = _edited(state.outcome.texts.content(file), own)
     outcome = run(msgspec.structs.replace(task, buffers={**task.buffers, **texts}))
     return _State(outcome, texts, (*state.fixed, *findings))
 
 
-def _in_cells(finding: Finding) -> bool:
-    """Whether a fix touches a notebook: its places are told in cells, and its text is JSON."""
-    return any(edit.cell is not None for edit in _edits(finding))
+def _edited(content: Content, edits: Sequence[Edit]) -> Content:
+    """What a file holds after edits of its text, or of the cells of its notebook."""
+    return applied(content, edits) if isinstance(content, str) else notebook.rewritten(content, ordered(edits))
 
 
 def _sound(after: _State, before: _State) -> bool:
@@ -169,7 +175,7 @@ def _sound(after: _State, before: _State) -> bool:
 
 
 def _key(finding: Finding) -> Key:
-    return (finding.rule, finding.file, finding.range.start)
+    return (finding.rule, finding.file, finding.cell, finding.range.start)
 
 
 def _edits(finding: Finding) -> tuple[Edit, ...]:
@@ -177,20 +183,22 @@ def _edits(finding: Finding) -> tuple[Edit, ...]:
 
 
 def _moved(key: Key, edits: Iterable[Edit]) -> Key:
-    rule, file, start = key
-    return (rule, file, moved(start, [e for e in edits if e.file == file]))
+    rule, file, cell, start = key
+    return (rule, file, cell, moved(start, [e for e in edits if (e.file, e.cell) == (file, cell)]))
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _write(path: Path, before: str, text: str) -> None:
+def _write(path: Path, before: Content, content: Content) -> None:
     """Put a text in a file; one that changed since it was read is left as it is."""
     data = path.read_bytes()
-    if discovery.decode(data, path.name) != before:
+    if (data if isinstance(before, bytes) else discovery.decode(data, path.name)) != before:
         raise OSError("the file changed meanwhile")
-    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-    path.write_bytes(_rejoined(data.decode(encoding), text).encode(encoding))
+    if isinstance(content, str):
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        content = _rejoined(data.decode(encoding), content).encode(encoding)
+    path.write_bytes(content)
 
 
 def _rejoined(raw: str, text: str) -> str:

@@ -24,6 +24,7 @@ class Texts:
         self._lines: dict[str, list[str]] = {}
         self._suppressions: dict[str, list[Suppression]] = {}
         self.notebooks: dict[str, Notebook] = {}
+        self.documents: dict[str, bytes] = {}  #: what the files of notebooks hold
         self.foreign: dict[str, str] = {}  #: notebooks in other languages
 
     def put(self, file: str, text: str) -> None:
@@ -59,12 +60,17 @@ class Texts:
         if isinstance(cells, str):
             self.foreign[file] = cells
             return ""
+        self.documents[file] = data
         self.notebooks[file] = notebook.notebook(file, cells, _syntax)
         return self.notebooks[file].text
 
     def text(self, file: str) -> str:
         """The text of a file that was read."""
         return self._texts.get(file, "")
+
+    def content(self, file: str) -> str | bytes:
+        """What can stand in a buffer for a file that was read: its text, of a notebook its JSON."""
+        return self.documents.get(file) or self.text(file)
 
     def lines(self, file: str) -> list[str]:
         """The lines of a file; those of a notebook's module."""

@@ -145,10 +145,7 @@ class Source:
         if not self.alone(node):
             return None
         end = self.place(node).end.line
-        line = f"{self.indent(node)}{content}"
-        if end == len(self.lines):
-            return self.inserted(Position(end, len(self.lines[-1]) + 1), f"\n{line}")
-        return self.inserted(Position(end + 1, 1), f"{line}\n")
+        return self.inserted(Position(end, len(self.lines[end - 1]) + 1), f"\n{self.indent(node)}{content}")
 
     def removed(self, node: ast.stmt) -> Edit | None:
         """A statement taken away with its lines; `pass` where its block would be empty."""

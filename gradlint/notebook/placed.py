@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from gradlint.finding import Edit, FileError, Finding, Place, Range, Site, Step
+from gradlint.finding import Edit, FileError, Finding, Place, Position, Range, Site, Step
 from gradlint.notebook.module import Notebook
 from gradlint.tape import Span
 
@@ -23,7 +23,7 @@ def finding(found: Finding, notebooks: Notebooks) -> Finding:
     cell, there = _in_cell(found.file, found.range, notebooks)
     fix = found.fix
     if fix is not None:
-        fix = msgspec.structs.replace(fix, edits=tuple(_placed(edit, notebooks) for edit in fix.edits))
+        fix = msgspec.structs.replace(fix, edits=tuple(_edit(edit, notebooks) for edit in fix.edits))
     return msgspec.structs.replace(
         found,
         cell=cell,
@@ -54,6 +54,21 @@ def site(found: Site, notebooks: Notebooks) -> Site:
 def _placed(place: Placed, notebooks: Notebooks) -> Placed:
     cell, there = _in_cell(place.file, place.range, notebooks)
     return place if cell is None else msgspec.structs.replace(place, cell=cell, range=there)
+
+
+def _edit(edit: Edit, notebooks: Notebooks) -> Edit:
+    """An edit told in its cell. The last lines of a cell are taken away with the line break before them."""
+    told = _placed(edit, notebooks)
+    if told.cell is None:
+        return told
+    lines = notebooks[told.file].lines(told.cell)
+    start, end = told.range.start, told.range.end
+    if end.line <= len(lines):
+        return told
+    end = Position(len(lines), len(lines[-1]) + 1)
+    if start.column == 1 and start.line > 1:
+        start = Position(start.line - 1, len(lines[start.line - 2]) + 1)
+    return msgspec.structs.replace(told, range=Range(start, end))
 
 
 def _in_cell(file: str, there: Range, notebooks: Notebooks) -> tuple[int | None, Range]:
