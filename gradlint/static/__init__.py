@@ -6,7 +6,7 @@ The machine comes with the first file that is worth running: where nothing asks 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ class Result(msgspec.Struct, frozen=True):
     reached: set[Span]
     budget: list[Span]
     left: set[str] = set()  #: named files that an interrupt kept from being run to the end
+    bounds: Mapping[str, int] = {}  #: how often each bound of `budget` was hit
     asked: dict[Path, str] = {}  #: what the search for modules asked of the disk, and was told
 
 
@@ -76,6 +77,7 @@ def analyse(
         functions={file: functions_of(program) for file, program in programs.items()},
         reached=set(runs.reached),
         budget=runs.budget,
+        bounds=dict(runs.bounds),
         left={s.file for s in ordered if s.path in runs.left},
         asked=project.disk.asked,
     )

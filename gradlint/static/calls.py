@@ -151,6 +151,8 @@ def make_function(m: Machine, frame: Frame, node: p.FunctionDef | p.Lambda) -> F
     made = Function(node, frame.module, frame)
     if isinstance(node, p.Lambda):
         made.cls = frame.cls
+    elif frame.function is not None:
+        m.closures[defined(node, frame.module.program.file)] = made
     for param in (*node.params.posonly, *node.params.ordinary, *node.params.kwonly):
         if param.default is not None:
             made.defaults[param.name] = evaluate(m, frame, param.default)

@@ -82,7 +82,7 @@ def _targets(m: Machine, value: Val) -> list[tuple[int, str]]:
                     overwrites.use(m, option)
                 if node is not None:
                     found.append((node, m.tape.values[node].label))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _want(m: Machine, nodes: Iterable[int]) -> None:

@@ -6,6 +6,8 @@ the attributes that other methods assign unknown.
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +46,7 @@ class Runs:
         self.own_calls: set[Span] = set()
         self.reached: dict[Span, str] = {}
         self.budget: list[Span] = []
+        self.bounds: Counter[str] = Counter()
         self.errors: list[FileError] = []
 
     def run_all(self, paths: list[Path], callers: list[Path]) -> None:
@@ -108,20 +111,18 @@ class Runs:
     def _whole(self, path: Path) -> None:
         m = Machine(self.catalog, self.project, WHOLE_RUN, whole=True)
         try:
-            imports.load(m, path, as_main=True)
-            demands.end_of_run(m)
-        except Raised:
-            m.stumbled = True
-            demands.end_of_run(m)
+            _whole_program(m, path)
+            self._closures(m)
         except BudgetHit:
             self.budget.append(m.here())
+            m.bounds["steps of a whole run"] += 1
             m.outside_code = True  # what would have come is not known
         self._collect(m)
 
     def _leftovers(self, path: Path, program: p.Module) -> None:
         """Partial runs of the functions and methods of a file that no run has called and that may demand something."""
         source = self.project.source(path)
-        lines = source.text.splitlines() if source else []
+        lines = self.project.lines(program.file)
         declaring = source is not None and any(library in source.text for library in DECLARING)
         wanted = [d for d in _definitions(program.body) if declaring or may_demand(d, lines)]
         if all(self._was_called(program.file, d) for d in wanted):
@@ -159,25 +160,45 @@ class Runs:
         try:
             gradients.use_all(m, [call(m, value, args)])
             demands.declared_losses(m)
+            self._closures(m)
         except Raised:
             pass
         except BudgetHit:
             self.budget.append(span)
+            m.bounds["steps of a partial run"] += 1
         self.called |= m.called
         m.stack.clear()
         m.doubt = 0
         m.store.rollback(start)
 
+    def _closures(self, m: Machine) -> None:
+        """What a run defined inside its functions and nobody called, on unknown arguments: code outside may call it."""
+        m.whole = False
+        for span, function in list(m.closures.items()):
+            node, frame = function.node, function.parent
+            called = span in m.called or span in self.called
+            if (
+                isinstance(node, p.FunctionDef)
+                and frame
+                and not called
+                and may_demand(node, self.project.lines(span.file))
+            ):
+                args = Args(span, frame)
+                args.rest = True
+                with contextlib.suppress(Raised):
+                    calls.call(m, function, args)
+
     def _life(self, m: Machine, frame: Frame, start: int, cls: ClassObj, node: p.ClassDef) -> None:
         """One construction, then every uncalled method from that state."""
         m.steps = 0
         made = self._construct(m, frame, cls)
+        ran = frozenset(m.called)
         begun = m.store.mark()
         methods = [s for s in _methods(node) if s.name != "__init__"]
         for method in methods:
             if defined(method, cls.module.program.file) in self.called:
                 continue
-            for name in _assigned_elsewhere(node, method):
+            for name in _assigned_elsewhere(node, method, cls.module.program.file, made, ran):
                 m.set(made, name, Unknown(name, made, name))
             value, owner = classes.find(m, cls, method.name)
             if value is MISSING:
@@ -210,7 +231,7 @@ class Runs:
         self.measured |= m.measured
         self.own_calls |= m.own_calls
         self.reached.update(m.sites)
-        self.budget += m.hits
+        self.bounds += m.bounds
 
 
 def _without(tape: Tape, measured: set[Span]) -> Tape:
@@ -298,12 +319,27 @@ def _has_main_guard(program: p.Module) -> bool:
     )
 
 
-def _assigned_elsewhere(cls: p.ClassDef, method: p.FunctionDef) -> list[str]:
-    """The attributes of self that methods other than `__init__` and this one assign."""
+def _whole_program(m: Machine, path: Path) -> None:
+    """Run a script to its end; what it raises uncaught ends it."""
+    try:
+        imports.load(m, path, as_main=True)
+    except Raised:
+        m.stumbled = True
+    demands.end_of_run(m)
+
+
+def _assigned_elsewhere(
+    cls: p.ClassDef, method: p.FunctionDef, file: str, made: Instance, ran: frozenset[Span]
+) -> list[str]:
+    """The attributes of self that methods other than `__init__` and this one assign.
+
+    An object that the constructor made by way of such a method (`self.build_model()`) is there, and stays what it is.
+    """
     names: dict[str, None] = {}
     for other in cls.body:
         if not isinstance(other, p.FunctionDef) or other.name in ("__init__", method.name):
             continue
+        has_run = defined(other, file) in ran
         for statement in walk(other.body):
             targets = (
                 statement.targets
@@ -313,6 +349,11 @@ def _assigned_elsewhere(cls: p.ClassDef, method: p.FunctionDef) -> list[str]:
                 else ()
             )
             for target in targets:
-                if isinstance(target, p.Attribute) and isinstance(target.value, p.Name) and target.value.id == "self":
+                if (
+                    isinstance(target, p.Attribute)
+                    and isinstance(target.value, p.Name)
+                    and target.value.id == "self"
+                    and not (has_run and isinstance(made.cells.get(target.attr), Instance))
+                ):
                     names[target.attr] = None
     return list(names)

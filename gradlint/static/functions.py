@@ -156,6 +156,7 @@ def _unknown_apply(m: Machine, value: Unknown, args: Args) -> Val:
 
 UNKNOWN_METHODS: dict[str, Callable[[Machine, Unknown, Args], Val]] = {
     "backward": _unknown_backward, "register_forward_hook": _unknown_hook("forward"),
+    "register_forward_pre_hook": _unknown_hook("pre"),
     "register_full_backward_hook": _unknown_hook("backward"), "register_backward_hook": _unknown_hook("legacy"),
     "requires_grad_": _unknown_requires_grad, "zero_grad": _nothing,
     "apply": _unknown_apply,

@@ -19,6 +19,7 @@ from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import (
     NODE,
     OPEN,
+    Alt,
     Cell,
     DictObj,
     Instance,
@@ -263,9 +264,9 @@ def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
     for hook in hooks:
         node = _activation(m, callee, hook, nodes)
         nodes = [node]
-        if hook.kind == "forward":
-            nodes = [_fire_forward(m, hook, Tensor(node), args)]
-        elif hook.kind != "pre":
+        if hook.kind in ("forward", "pre"):
+            nodes = _fire_forward(m, hook, node, args)
+        else:
             entry = (hook.layer, (), (node,), (hook,))
             m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
     return _join_output(m, output, nodes, args)
@@ -288,12 +289,21 @@ def _belongs(m: Machine, hook: Registration, model: Val) -> bool:
     )
 
 
-def _fire_forward(m: Machine, hook: Registration, activation: Tensor, args: Args) -> int:
+def _fire_forward(m: Machine, hook: Registration, node: int, args: Args) -> list[int]:
+    """Run a forward hook or pre-hook of a layer nobody knows; what its activation is then, and what the hook put in its place.
+
+    Such a layer gives a tensor or a tuple; what it is given comes as a tuple.
+    """
+    activation, more = Tensor(node), [_keywords(args)] if hook.keywords else []
+    if hook.kind == "pre":
+        given: list[Val] = [hook.layer, (activation,), *more]
+    else:
+        given = [hook.layer, (Unknown("input"),), *more, Alt((activation, (activation,)))]
     before = m.state.cells.get("hook", False)
     m.set(m.state, "hook", True)
-    _run(m, hook, Args(args.span, args.frame, [hook.layer, (Unknown("input"),), activation]))
+    replaced = _run(m, hook, Args(args.span, args.frame, given))
     m.set(m.state, "hook", before)
-    return int(activation.cells[NODE])
+    return list(dict.fromkeys([int(activation.cells[NODE]), *m.nodes(replaced)]))
 
 
 def _join_output(m: Machine, output: Val, nodes: list[int], args: Args) -> Val:

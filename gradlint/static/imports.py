@@ -75,12 +75,16 @@ class Project:
                 self.errors.append(FileError(source.file, 1, 1, "internal", told))
             return None
 
+    def lines(self, file: str) -> list[str]:
+        """The lines of a file that has been read."""
+        if file not in self._lines:
+            found = self.by_file.get(file)
+            self._lines[file] = found.text.splitlines() if found else []
+        return self._lines[file]
+
     def text(self, span: Span, limit: int = 60) -> str:
         """The source text of a span on one line, shortened."""
-        if span.file not in self._lines:
-            found = self.by_file.get(span.file)
-            self._lines[span.file] = found.text.splitlines() if found else []
-        lines = self._lines[span.file][span.line - 1 : span.end_line]
+        lines = self.lines(span.file)[span.line - 1 : span.end_line]
         if not lines:
             return ""
         if len(lines) == 1:

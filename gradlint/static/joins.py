@@ -25,7 +25,10 @@ def join_values(m: Machine, values: Sequence[Val]) -> Val:
     merged = _merge_tensors(m, distinct)
     if len(merged) == 1:
         return merged[0]
-    return Alt(tuple(merged)) if len(merged) <= ALTERNATIVES else _blur(m, merged)
+    if len(merged) <= ALTERNATIVES:
+        return Alt(tuple(merged))
+    m.bounds["alternatives"] += 1
+    return _blur(m, merged)
 
 
 def _distinct(values: Sequence[Val]) -> list[Val]:

@@ -6,6 +6,7 @@ that take the machine first; here is only what they all share: recording, joinin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from gradlint.static.values import (
     Cell,
     DictObj,
     Frame,
+    Function,
     Instance,
     ListObj,
     Mode,
@@ -78,7 +80,10 @@ class Machine:
         self.state.cells["roots"] = ()
         self.called: set[Span] = set()  #: functions that ran, by the span of their name
         self.own_calls: set[Span] = set()  #: calls of the project's functions, whatever they are called
-        self.hits: list[Span] = []  #: where a bound was hit
+        self.bounds: Counter[str] = Counter()  #: how often each bound was hit
+        self.closures: dict[
+            Span, Function
+        ] = {}  #: functions that a run defined inside others, by the span of their name
         self._making: set[int] = set()
         self.sites: dict[Span, str] = {}  #: demand sites that were reached
         self.statement: tuple[Frame, Node] | None = None  #: what is being run
@@ -114,6 +119,7 @@ class Machine:
         except BudgetHit:
             if not nested or self._imports > 2:
                 raise
+            self.bounds["steps of imports"] += 1
         finally:
             self._imports -= 1
             self.limit = limit
@@ -124,12 +130,17 @@ class Machine:
 
     def deep(self) -> bool:
         """Whether the stack of calls is as deep as it may get."""
-        return len(self.stack) >= CALL_DEPTH
+        return self._hit("call depth", len(self.stack) >= CALL_DEPTH)
 
     def circling(self, node: Node) -> bool:
         """Whether calling a def again would turn an undecided recursion a third time: like a loop, it is run twice."""
         running = self._running.get(id(node), [])
-        return len(running) >= RECURSION and self.doubt + self.turns > running[-1]
+        return self._hit("recursion", len(running) >= RECURSION and self.doubt + self.turns > running[-1])
+
+    def _hit(self, bound: str, hit: bool) -> bool:
+        """Count a bound where it was hit."""
+        self.bounds[bound] += hit
+        return hit
 
     @contextmanager
     def turning(self, known: bool) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import flags, functions, gradients, overwrites
+from gradlint.static import flags, functions, gradients, overwrites, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -178,10 +178,14 @@ def guard_none(m: Machine, value: Val) -> bool | None:
 
 
 def assume_live(m: Machine, value: Val) -> None:
-    """Inside `if t.requires_grad:` t is live."""
+    """Inside `if t.requires_grad:` t is live, whatever made it."""
+    if isinstance(value, Unknown):
+        value = unknowns.promote(m, value)
     if isinstance(value, Tensor) and m.tape.requires[value.cells[NODE]] != "yes":
         old = value.cells[NODE]
-        node = m.tape.unknown(m.tape.values[old].span, m.tape.values[old].label, [old])
+        known = m.tape.values[old]
+        node = m.tape.leaf(Kind.TENSOR, known.span, known.label, "maybe")
+        m.tape.edge(old, node, known.span, known.label, Flow.UNKNOWN)
         m.set(value, NODE, node)
 
 

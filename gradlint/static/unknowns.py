@@ -103,7 +103,21 @@ _AMBIGUOUS = frozenset(
         "view",
     ]
 )
-_EXPORTS = frozenset(["item", "tolist", "numpy", "argmax", "argmin", "detach", "requires_grad_", "backward"])
+#: methods that prove that what they are called on is a tensor, rows or not
+_OF_TENSORS = frozenset(
+    [
+        "item",
+        "tolist",
+        "numpy",
+        "argmax",
+        "argmin",
+        "detach",
+        "requires_grad_",
+        "backward",
+        "register_hook",
+        "retain_grad",
+    ]
+)
 
 
 #: methods that of all things only models have: what they are called on is one
@@ -177,7 +191,9 @@ def read_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
     tensor = value.cells.get("$tensor", MISSING)
     if tensor is not MISSING:
         return tensors.read(m, tensor, name, span)
-    if name in ("shape", "ndim", "dtype", "device", "requires_grad", "is_cuda"):
+    if name == "requires_grad":
+        return Scalar(about=("requires_grad", value))
+    if name in ("shape", "ndim", "dtype", "device", "is_cuda"):
         return ListObj([Scalar()], "list", True) if name == "shape" else Scalar()
     return NotImplemented
 
@@ -207,7 +223,7 @@ def method_of_unknown(m: Machine, callee: Unknown, args: Args) -> Val:
     if special is not None:
         return special(m, receiver, args)
     known = m.catalog.row(f"{tensors.TENSOR}.{name}") is not None
-    if name in _EXPORTS or (known and (name not in _AMBIGUOUS or m.is_part(receiver))):
+    if name in _OF_TENSORS or (known and (name not in _AMBIGUOUS or m.is_part(receiver))):
         return tensors.method(m, promote(m, receiver), name, args)
     return NotImplemented
 
