@@ -28,7 +28,6 @@ from gradlint.texts import Texts, parses
 if TYPE_CHECKING:
     from gradlint.engine import Verdict
     from gradlint.static import Result, Source
-    from gradlint.tape import Tape
 
 Watch = Callable[[int, int, str], None]  #: told how much is done, of how much, and what comes now
 
@@ -123,7 +122,7 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> 
     if known is not None:
         result = known.result
     else:
-        result, verdicts, known = _asked(sources, catalog, answers.read, watch)
+        result, verdicts, known = _asked(sources, catalog, answers.read, watch, tapes=not recall)
         answers.keep(known, result)
     errors = (*found.errors, *unread, *known.errors, *known.broken, *_left(result))
     return Analysis(
@@ -143,16 +142,18 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> 
 
 
 def _asked(
-    sources: Sequence[Source], catalog: Catalog, read: Callable[[Path], str | None], watch: Watch | None
+    sources: Sequence[Source], catalog: Catalog, read: Callable[[Path], str | None], watch: Watch | None, *, tapes: bool
 ) -> tuple[Result, list[Verdict], Answer]:
     """The files run and judged, and what of that can be kept."""
     from gradlint import engine, static
+    from gradlint.judging import Judges, verdicts
 
-    result = static.analyse(sources, catalog, read=read, watch=watch or static.ignore)
-    verdicts, broken = _judged(result.tapes, catalog)
-    findings, sites = engine.merge(verdicts)
+    crew = Judges(sources, catalog, read, tapes=tapes)
+    result = static.analyse(sources, catalog, read=read, watch=watch or static.ignore, crew=crew)
+    judged, broken = verdicts(result.runs, result.measured)
+    findings, sites = engine.merge(judged)
     kept = (result.errors, result.analysed, result.context, result.sites, result.functions, result.budget)
-    return result, verdicts, Answer(*kept, findings=findings, judged=sites, broken=broken)
+    return result, judged, Answer(*kept, findings=findings, judged=sites, broken=broken)
 
 
 def reported(analysis: Analysis) -> Outcome:
@@ -260,23 +261,6 @@ def _left(result: Result) -> Iterable[FileError]:
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------
-
-
-def _judged(tapes: Iterable[Tape], catalog: Catalog) -> tuple[list[Verdict], list[FileError]]:
-    """All verdicts; a defect of the engine costs one run, and is reported."""
-    from gradlint import engine
-
-    verdicts: list[Verdict] = []
-    errors: list[FileError] = []
-    for tape in tapes:
-        try:
-            verdicts += engine.judge(tape, catalog)
-        except Exception as error:
-            file = tape.demands[0].span.file if tape.demands else tape.values[0].span.file
-            errors.append(
-                FileError(file, 1, 1, "internal", f"gradlint could not judge a run: {type(error).__name__}: {error}")
-            )
-    return verdicts, errors
 
 
 def _sites(result: Result, judged: Iterable[Site]) -> tuple[Site, ...]:

@@ -5,7 +5,7 @@ The machine comes with the first file that is worth running: where nothing asks 
 
 from __future__ import annotations
 
-import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gradlint.finding import FileError
-from gradlint.static.source import Source, Watch, ignore
+from gradlint.static.replay import Replay
+from gradlint.static.source import Source, Watch, ignore, shown
+from gradlint.static.units import Crew, Ran
 from gradlint.static.words import hot, relevant
 from gradlint.tape import Span, Tape
 
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
 
-__all__ = ["Result", "Source", "Watch", "analyse", "hot", "ignore", "relevant"]
+__all__ = ["Crew", "Ran", "Result", "Source", "Watch", "analyse", "hot", "ignore", "relevant"]
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -37,6 +39,8 @@ class Result(msgspec.Struct, frozen=True):
     left: set[str] = set()  #: named files that an interrupt kept from being run to the end
     bounds: Mapping[str, int] = {}  #: how often each bound of `budget` was hit
     asked: dict[Path, str] = {}  #: what the search for modules asked of the disk, and was told
+    runs: Sequence[Ran] = ()  #: what counts, in order
+    measured: set[Span] = set()  #: functions called a loss whose value some run only looks at
 
 
 def analyse(
@@ -45,42 +49,60 @@ def analyse(
     *,
     read: Callable[[Path], str | None] | None = None,
     watch: Watch = ignore,
+    crew: Crew | None = None,
 ) -> Result:
     """Run the named sources on abstract values; `read` gives the text of further files of the project.
 
-    `watch` is told of every file before it is run. After Ctrl-C the result holds what was found so far.
+    `watch` is told of every file before it is run. After Ctrl-C the result holds what was found so far. `crew` runs the
+    units; without one they are run here, one after the other.
     """
     if not sources:
         return Result([], [], set(), set(), [], {}, set(), [])
-    from gradlint.static.entries import Runs
-    from gradlint.static.imports import Project
-    from gradlint.static.sites import demand_sites, functions_of
-
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
     ordered = sorted(sources, key=lambda s: s.path.as_posix())
-    project = Project(ordered, read or read_context)
-    runs = Runs(project, catalog, watch)
-    paths = [s.path for s in ordered if s.named]
-    runs.run_all(paths, [s.path for s in ordered if not s.named])
-    programs = {s.file: program for s in ordered if s.named and (program := project.lowered(s.path)) is not None}
+    reader = read or read_context
+    if crew is None:
+        from gradlint.static.alone import Alone
+
+        crew = Alone(ordered, catalog, reader)
+    replay = Replay(ordered, crew, watch)
+    replay.run()
+    return _result(replay, ordered, reader)
+
+
+def _result(replay: Replay, ordered: Sequence[Source], read: Callable[[Path], str | None]) -> Result:
+    runs = replay.runs
+    surveys = [s for path in replay.paths if (s := replay.surveys.get(path)) is not None]
+    measured = {span for ran in runs for span in ran.measured}
+    reached = {span for ran in runs for span in ran.reached}
+    own_calls = {span for ran in runs for span in ran.own_calls}
+    known = {s.path.as_posix() for s in ordered}
+    loaded = {Path(path) for ran in runs for path in ran.context if path not in known}
     return Result(
-        tapes=runs.tapes,
-        errors=[*project.errors, *runs.errors],
-        analysed=set(programs),
-        context={s.file for s in project.sources.values() if not s.named},
+        tapes=[without(ran.tape, measured) for ran in runs if ran.tape is not None],
+        errors=[*(s.error for s in surveys if s.error), *dict.fromkeys(e for ran in runs for e in ran.errors)],
+        analysed={s.file for s in surveys if s.read},
+        context={s.file for s in ordered if not s.named} | {shown(p) for p in loaded if read(p) is not None},
         sites=[
             site
-            for program in programs.values()
-            for site in demand_sites(program)
-            if site[0] in runs.reached or site[0] not in runs.own_calls  # a method that is only called like a demand
+            for survey in surveys
+            for site in survey.sites
+            if site[0] in reached or site[0] not in own_calls  # a method that is only called like a demand
         ],
-        functions={file: functions_of(program) for file, program in programs.items()},
-        reached=set(runs.reached),
-        budget=runs.budget,
-        bounds=dict(runs.bounds),
-        left={s.file for s in ordered if s.path in runs.left},
-        asked=project.disk.asked,
+        functions={s.file: s.functions for s in surveys if s.read},
+        reached=reached,
+        budget=[span for ran in runs for span in ran.budget],
+        bounds=sum((Counter(ran.bounds) for ran in runs), Counter()),
+        left={s.file for s in ordered if s.path in replay.left},
+        asked=replay.crew.asked,
+        runs=runs,
+        measured=measured,
     )
+
+
+def without(tape: Tape, measured: set[Span]) -> Tape:
+    """A tape on which no function that a caller only measures with is a declared loss."""
+    kept = [d for d in tape.demands if d.kind != "loss-return" or d.span not in measured]
+    return tape if len(kept) == len(tape.demands) else msgspec.structs.replace(tape, demands=kept)
 
 
 def read_context(path: Path) -> str | None:

@@ -86,7 +86,7 @@ def _of_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
     if special is not NotImplemented:
         return special
     made = Unknown(f"{value.label}.{name}", value, name)
-    value.cells[name] = made  # not logged: reading again gives the same unknown
+    m.store.keep(value, name, made)  # reading again gives the same unknown
     return made
 
 
@@ -126,7 +126,8 @@ def _unset(m: Machine, value: Instance, name: str) -> Val:
     key = f"$unset {name}" if own else name  # a module's cells are its structure: what was only read is no part of that
     found = value.cells.get(key, MISSING)
     if found is MISSING:
-        found = value.cells[key] = Unknown(name, value, name)
+        found = Unknown(name, value, name)
+        m.store.keep(value, key, found)
     return found
 
 
@@ -157,7 +158,7 @@ def _of_module(m: Machine, value: ModuleObj, name: str) -> Val:
     if name == "__name__":
         return value.program.name
     made = Unknown(f"{value.program.name}.{name}")
-    value.cells[name] = made
+    m.store.keep(value, name, made)
     return made
 
 

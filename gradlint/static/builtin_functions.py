@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 from gradlint.static import attributes, builtin, calls, classes, containers, module_methods, modules, tensors
 from gradlint.static.arguments import Args
@@ -320,7 +321,10 @@ def _next(m: Machine, args: Args) -> Val:
         return known[0] if known else (args.get(1) if len(args.positional) > 1 else Unknown("element", value))
     if isinstance(value, Generator):
         done = calls.run_generator(m, value)
-        return done.pop(0) if done else (args.get(1) if len(args.positional) > 1 else Unknown("element"))
+        if done:
+            m.store.undo.append(partial(done.insert, 0, done[0]))
+            return done.pop(0)
+        return args.get(1) if len(args.positional) > 1 else Unknown("element")
     made = calls.special_method(m, args.frame, value, "__next__", args.span)
     if made is not NotImplemented:
         return made

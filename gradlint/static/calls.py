@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from gradlint.static import builtin, classes, demands, exposure, hooks, library, modes, modules, statements, unknowns
 from gradlint.static import program as p
@@ -258,6 +259,7 @@ def run_generator(m: Machine, generator: Generator) -> list[Val]:
         finally:
             m.stack.pop()
         generator.done = list(frame.yields)
+        m.store.undo.append(partial(setattr, generator, "done", None))
     return generator.done
 
 

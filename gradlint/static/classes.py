@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from gradlint.static import calls, modules, statements
@@ -40,19 +41,24 @@ def define(m: Machine, frame: Frame, node: p.ClassDef) -> Val:
     for name, value in list(body.cells.items()):
         if isinstance(name, str) and not name.startswith("$") and value is not MISSING:
             m.set(made, name, value)
-            _own(value, made)
+            _own(m, value, made)
     _fields(m, made, node)
     for decorator in reversed(node.decorators):
         _decorate(m, frame, made, evaluate(m, frame, decorator))
     return made
 
 
-def _own(value: Val, cls: ClassObj) -> None:
+def _own(m: Machine, value: Val, cls: ClassObj) -> None:
     inner = value.function if isinstance(value, Wrapped) else value
     if isinstance(inner, Function) and inner.cls is None:
-        inner.cls = cls
+        _belongs(m, inner, cls)
     if isinstance(value, Wrapped) and isinstance(value.more, Function):
-        value.more.cls = cls
+        _belongs(m, value.more, cls)
+
+
+def _belongs(m: Machine, function: Function, cls: ClassObj) -> None:
+    m.store.undo.append(partial(setattr, function, "cls", function.cls))
+    function.cls = cls
 
 
 def _fields(m: Machine, made: ClassObj, node: p.ClassDef) -> None:

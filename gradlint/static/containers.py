@@ -232,7 +232,7 @@ def _get_unknown(m: Machine, value: Unknown, index: Val, span: Span) -> Val:
         return value.cells[key]
     made = unknowns.item_of_unknown(m, value, index, span)
     if key is not None:
-        value.cells[key] = made  # not logged: the same item at every reading
+        m.store.keep(value, key, made)  # the same item at every reading
     return made
 
 

@@ -6,13 +6,12 @@ the attributes that other methods assign unknown.
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from gradlint.finding import FileError
 from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports
@@ -21,223 +20,229 @@ from gradlint.static.arguments import Args
 from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
 from gradlint.static.imports import Project
 from gradlint.static.machine import Machine, defined
-from gradlint.static.sites import below, demands_gradient, dotted
-from gradlint.static.source import Watch, ignore
+from gradlint.static.moments import Moment
+from gradlint.static.replay import order
+from gradlint.static.sites import below, demand_sites, demands_gradient, dotted, functions_of
 from gradlint.static.store import MISSING
+from gradlint.static.units import Ran, Survey, Wanted, whole_file
 from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
 from gradlint.static.words import DECLARING, may_demand
-from gradlint.tape import Span, Tape
+from gradlint.tape import Span
 
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
 
 
 class Runs:
-    """The tapes of all runs, and what they reached."""
+    """Runs the units of a project; what they found depends on nothing that was run before."""
 
-    def __init__(self, project: Project, catalog: Catalog, watch: Watch = ignore) -> None:
+    def __init__(self, project: Project, catalog: Catalog, *, tapes: bool = True) -> None:
         self.project = project
         self.catalog = catalog
-        self.watch = watch
-        self.left: dict[Path, None] = {}  #: files that have not been run to the end
-        self.tapes: list[Tape] = []
-        self.called: set[Span] = set()
-        self.measured: set[Span] = set()
-        self.own_calls: set[Span] = set()
-        self.reached: dict[Span, str] = {}
-        self.budget: list[Span] = []
-        self.bounds: Counter[str] = Counter()
-        self.errors: list[FileError] = []
+        self.tapes = tapes  #: whether runs that add nothing to be judged leave tapes as well
 
-    def run_all(self, paths: list[Path], callers: list[Path]) -> None:
-        """Whole runs of scripts first, those of the callers among them, then partial runs of what is left over in `paths`.
+    def survey(self, path: Path) -> Survey:
+        """What the text of a file says."""
+        program = self.project.program(path)
+        source = self.project.source(path)
+        if program is None or source is None:
+            return Survey(path.as_posix(), error=self.project.failures.get(path))
+        lines = self.project.lines(program.file)
+        declaring = any(library in source.text for library in DECLARING)
+        packaged = self.project.disk.is_file(path.parent / "__init__.py")
+        wanted = (d for d in _definitions(program.body) if declaring or may_demand(d, lines)) if source.named else ()
+        return Survey(
+            program.file,
+            read=True,
+            imports=tuple({found.as_posix(): None for found in imported_files(self.project, path, program)}),
+            guarded=_has_main_guard(program),
+            acts=_acts(program.body, packaged),
+            wanted=tuple(_wanted(d, program.file) for d in wanted),
+            sites=demand_sites(program) if source.named else [],
+            functions=functions_of(program) if source.named else [],
+        )
 
-        An interrupt ends it and nothing else.
-        """
-        self.left = dict.fromkeys(paths)
-        try:
-            self._run_all(paths, callers)
-        except KeyboardInterrupt:
-            return
-        finally:
-            self.tapes = [_without(tape, self.measured) for tape in self.tapes]
+    def whole(self, path: Path) -> Ran:
+        """The run of a file as a script."""
+        file = self._name(path)
+        m = Machine(self.catalog, self.project, WHOLE_RUN, whole=True)
+        ran = Ran(whole_file(file))
+        with _guarded(ran):
+            try:
+                _whole_program(m, path)
+                _closures(m)
+            except BudgetHit:
+                ran.budget.append(m.here())
+                m.bounds["steps of a whole run"] += 1
+                m.outside_code = True  # what would have come is not known
+            _collect(m, ran)
+        return ran
 
-    def _run_all(self, paths: list[Path], callers: list[Path]) -> None:
-        programs: dict[Path, p.Module] = {}
-        for path in self._watched(paths, 0):
-            program = self.project.program(path)
-            if program is None:
-                del self.left[path]
-            else:
-                programs[path] = program
-        using = {path: program for path in callers if (program := self.project.program(path)) is not None}
-        known = {**programs, **using}
-        imported = {target for path, program in known.items() for target in imported_files(self.project, path, program)}
-        scripts = [
-            path
-            for path, program in known.items()
-            if _has_main_guard(program)
-            or (path not in imported and _acts(program.body, self.project.disk.is_file(path.parent / "__init__.py")))
-        ]
-        for path in self._watched(scripts, 1):
-            self._guarded(path, lambda path=path: self._whole(path))
-        for path in self._watched(list(programs), 2):
-            self._guarded(path, lambda path=path: self._leftovers(path, programs[path]))
-            del self.left[path]
-
-    def _watched(self, paths: list[Path], part: int) -> Iterator[Path]:
-        """The files of one of the three parts of the work: lowering, whole runs, what is left over."""
-        for done, path in enumerate(paths):
-            self.watch(part * len(paths) + done, 3 * len(paths), self._name(path))
-            yield path
+    def rest(self, survey: Survey, path: Path, called: AbstractSet[Span]) -> Iterator[Ran]:
+        """The partial runs of what nothing has called in a file: all that may demand something."""
+        m = Machine(self.catalog, self.project, PARTIAL_RUN, whole=False)
+        return order(survey, called, _Beginnings(m, path, survey.file, tapes=self.tapes).run)
 
     def _name(self, path: Path) -> str:
         source = self.project.source(path)
         return source.file if source else path.as_posix()
 
-    def _guarded(self, path: Path, run: object) -> None:
-        """A defect of the machine costs one file, is reported, and nothing else."""
-        try:
-            run()  # type: ignore[operator]
-        except RecursionError:
-            self._internal(path, "the program is nested too deeply to follow")
-        except Exception as error:
-            self._internal(path, f"{type(error).__name__}: {error}")
 
-    def _internal(self, path: Path, message: str) -> None:
-        told = f"gradlint could not analyse this file: {message}"
-        self.errors.append(FileError(self._name(path), 1, 1, "internal", told))
+class _Beginnings:
+    """The partial runs of one file, each from the moment at which the module, or the object, has been made."""
 
-    def _whole(self, path: Path) -> None:
-        m = Machine(self.catalog, self.project, WHOLE_RUN, whole=True)
-        try:
-            _whole_program(m, path)
-            self._closures(m)
-        except BudgetHit:
-            self.budget.append(m.here())
-            m.bounds["steps of a whole run"] += 1
-            m.outside_code = True  # what would have come is not known
-        self._collect(m)
+    def __init__(self, m: Machine, path: Path, file: str, *, tapes: bool) -> None:
+        self.m = m
+        self.path = path
+        self.tapes = tapes
+        self.start = whole_file(file)
+        self.nodes: dict[Span, p.FunctionDef | p.ClassDef] = {}
+        self.lives: dict[Span, Span] = {}  #: method -> its class
 
-    def _leftovers(self, path: Path, program: p.Module) -> None:
-        """Partial runs of the functions and methods of a file that no run has called and that may demand something."""
-        source = self.project.source(path)
-        lines = self.project.lines(program.file)
-        declaring = source is not None and any(library in source.text for library in DECLARING)
-        wanted = [d for d in _definitions(program.body) if declaring or may_demand(d, lines)]
-        if all(self._was_called(program.file, d) for d in wanted):
+    def run(self, key: Span) -> Ran:
+        """The run with this key; the module comes first, a class before its methods."""
+        ran = Ran(key)
+        with _guarded(ran):
+            if key == self.start:
+                self._load(ran)
+            elif key in self.lives:
+                self._method(key, ran)
+            else:
+                self._definition(key, ran)
+        ran.failed = ran.failed or bool(ran.errors)
+        return ran
+
+    def _load(self, ran: Ran) -> None:
+        m = self.m
+        module = None
+        with suppress(Raised, BudgetHit):
+            module = imports.load(m, self.path)
+        if not isinstance(module, ModuleObj):
+            ran.failed = True
+            ran.context = {path.as_posix() for path in m.read}
             return
-        m = Machine(self.catalog, self.project, PARTIAL_RUN, whole=False)
-        try:
-            module = imports.load(m, path)
-        except (Raised, BudgetHit):
-            return
-        if isinstance(module, ModuleObj):
-            self._partial_runs(m, module, wanted)
-        self._collect(m)
+        m.stack.clear()
+        m.doubt = 0
+        self.frame = Frame(module, module.program.scope)
+        self.frame.cells = module.cells
+        for node in _definitions(module.program.body):
+            self.nodes[defined(node, self.start.file)] = node
+        self.made = Moment(m)
+        _collect(m, ran)
 
-    def _partial_runs(self, m: Machine, module: ModuleObj, wanted: list[p.FunctionDef | p.ClassDef]) -> None:
-        frame = Frame(module, module.program.scope)
-        frame.cells = module.cells
-        start = m.store.mark()
-        for node in wanted:
-            if self._was_called(module.program.file, node):
-                continue
-            value = module.cells.get(node.name, MISSING)
-            if isinstance(node, p.FunctionDef):
-                self._partial(m, frame, start, value, node)
-            elif isinstance(value, ClassObj):
-                self._life(m, frame, start, value, node)
+    def _definition(self, key: Span, ran: Ran) -> None:
+        node = self.nodes[key]
+        self.made.back(self.m)
+        value = self.frame.cells.get(node.name, MISSING)
+        if isinstance(node, p.FunctionDef):
+            self._partial(value, node, ran)
+        elif isinstance(value, ClassObj):
+            self.cls, self.node = value, node
+            self.object = self._construct(value)
+            self.ran = frozenset(self.m.called)
+            self.alive = Moment(self.m)
+            self.lives |= {defined(method, self.start.file): key for method in _methods(node)}
+            self.nodes |= {defined(method, self.start.file): method for method in _methods(node)}
+            self._finish(ran, self.made)
+        else:
+            ran.failed = True
+
+    def _method(self, key: Span, ran: Ran) -> None:
+        """A method of the object, with the attributes that other methods assign unknown."""
+        m, made, method = self.m, self.object, self.nodes[key]
+        assert isinstance(method, p.FunctionDef)
+        self.alive.back(m)
+        for name in _assigned_elsewhere(self.node, method, self.start.file, made, self.ran):
+            m.set(made, name, Unknown(name, made, name))
+        value, owner = classes.find(m, self.cls, method.name)
+        if value is MISSING:
+            return
+        bound = classes.bind(m, value, made, owner)
+        read = isinstance(bound, Wrapped) and bound.kind == "property"
+        target, receiver = (bound.function, made) if read else (bound, None)
+        self._partial(target, method, ran, receiver, declared.caller(m, made, method.name), self.alive)
 
     def _partial(
-        self, m: Machine, frame: Frame, start: int, value: Val, node: p.FunctionDef, receiver: Val = None,
-        call: declared.Call = calls.call,
+        self, value: Val, node: p.FunctionDef, ran: Ran, receiver: Val = None, call: declared.Call = calls.call,
+        since: Moment | None = None,
     ) -> None:  # fmt: skip
-        m.steps = 0
-        span = m.span(frame, node.name_place)
-        args = Args(span, frame, [receiver] if receiver is not None else [])
+        m = self.m
+        span = m.span(self.frame, node.name_place)
+        args = Args(span, self.frame, [receiver] if receiver is not None else [])
         args.rest = True
         try:
             gradients.use_all(m, [call(m, value, args)])
             demands.declared_losses(m)
-            self._closures(m)
+            _closures(m)
         except Raised:
             pass
         except BudgetHit:
-            self.budget.append(span)
+            ran.budget.append(span)
             m.bounds["steps of a partial run"] += 1
-        self.called |= m.called
-        m.stack.clear()
-        m.doubt = 0
-        m.store.rollback(start)
+        self._finish(ran, since or self.made)
 
-    def _closures(self, m: Machine) -> None:
-        """What a run defined inside its functions and nobody called, on unknown arguments: code outside may call it."""
-        m.whole = False
-        for span, function in list(m.closures.items()):
-            node, frame = function.node, function.parent
-            called = span in m.called or span in self.called
-            if (
-                isinstance(node, p.FunctionDef)
-                and frame
-                and not called
-                and may_demand(node, self.project.lines(span.file))
-            ):
-                args = Args(span, frame)
-                args.rest = True
-                with contextlib.suppress(Raised):
-                    calls.call(m, function, args)
-
-    def _life(self, m: Machine, frame: Frame, start: int, cls: ClassObj, node: p.ClassDef) -> None:
-        """One construction, then every uncalled method from that state."""
-        m.steps = 0
-        made = self._construct(m, frame, cls)
-        ran = frozenset(m.called)
-        begun = m.store.mark()
-        methods = [s for s in _methods(node) if s.name != "__init__"]
-        for method in methods:
-            if defined(method, cls.module.program.file) in self.called:
-                continue
-            for name in _assigned_elsewhere(node, method, cls.module.program.file, made, ran):
-                m.set(made, name, Unknown(name, made, name))
-            value, owner = classes.find(m, cls, method.name)
-            if value is MISSING:
-                continue
-            bound = classes.bind(m, value, made, owner)
-            target = bound.function if isinstance(bound, Wrapped) and bound.kind == "property" else bound
-            receiver = made if isinstance(bound, Wrapped) and bound.kind == "property" else None
-            self._partial(m, frame, begun, target, method, receiver, declared.caller(m, made, method.name))
-        m.store.rollback(start)
-
-    def _construct(self, m: Machine, frame: Frame, cls: ClassObj) -> Instance:
-        args = Args(m.span(frame, cls.node.name_place), frame)
+    def _construct(self, cls: ClassObj) -> Instance:
+        m = self.m
+        args = Args(m.span(self.frame, cls.node.name_place), self.frame)
         args.rest = True
-        try:
+        made = None
+        with suppress(Raised, BudgetHit):
             made = classes.instantiate(m, cls, args)
-        except (Raised, BudgetHit):
-            made = None
         m.stack.clear()
         m.doubt = 0
         return made if isinstance(made, Instance) else Instance(cls, args.span)
 
-    def _was_called(self, file: str, node: p.FunctionDef | p.ClassDef) -> bool:
-        if isinstance(node, p.ClassDef):
-            return all(defined(s, file) in self.called for s in _methods(node))
-        return defined(node, file) in self.called
-
-    def _collect(self, m: Machine) -> None:
-        self.tapes.append(m.tape.tape(hooks.records(m), flags.notes(m)))
-        self.called |= m.called
-        self.measured |= m.measured
-        self.own_calls |= m.own_calls
-        self.reached.update(m.sites)
-        self.bounds += m.bounds
+    def _finish(self, ran: Ran, since: Moment) -> None:
+        _collect(self.m, ran, since.bounds)
+        if not self.tapes and not since.passed(self.m):
+            ran.tape = None
 
 
-def _without(tape: Tape, measured: set[Span]) -> Tape:
-    """A tape on which no function that a caller only measures with is a declared loss."""
-    kept = [d for d in tape.demands if d.kind != "loss-return" or d.span not in measured]
-    return tape if len(kept) == len(tape.demands) else msgspec.structs.replace(tape, demands=type(tape.demands)(kept))
+@contextmanager
+def _guarded(ran: Ran) -> Iterator[None]:
+    """A defect of the machine costs one run, is reported, and nothing else."""
+    try:
+        yield
+    except RecursionError:
+        ran.errors.append(_internal(ran.key.file, "the program is nested too deeply to follow"))
+    except Exception as error:
+        ran.errors.append(_internal(ran.key.file, f"{type(error).__name__}: {error}"))
+
+
+def _internal(file: str, message: str) -> FileError:
+    return FileError(file, 1, 1, "internal", f"gradlint could not analyse this file: {message}")
+
+
+def _collect(m: Machine, ran: Ran, before: Counter[str] | None = None) -> None:
+    """What a run leaves behind; `before` it bounds had been hit so often."""
+    ran.bounds = dict(m.bounds - before if before else m.bounds)
+    ran.called, ran.measured, ran.own_calls = set(m.called), set(m.measured), set(m.own_calls)
+    ran.reached = set(m.sites)
+    ran.context = {path.as_posix() for path in m.read}
+    ran.tape = m.tape.tape(hooks.records(m), flags.notes(m))
+
+
+def _closures(m: Machine) -> None:
+    """What a run defined inside its functions and did not call, on unknown arguments: code outside may call it."""
+    m.whole = False
+    for span, function in list(m.closures.items()):
+        node, frame = function.node, function.parent
+        if not isinstance(node, p.FunctionDef) or frame is None or span in m.called:
+            continue
+        if may_demand(node, m.project.lines(span.file)):
+            args = Args(span, frame)
+            args.rest = True
+            with suppress(Raised):
+                calls.call(m, function, args)
+
+
+def _wanted(node: p.FunctionDef | p.ClassDef, file: str) -> Wanted:
+    span = defined(node, file)
+    if isinstance(node, p.FunctionDef):
+        return Wanted(span)
+    methods = _methods(node)
+    others = tuple(defined(s, file) for s in methods if s.name != "__init__")
+    return Wanted(span, tuple(defined(s, file) for s in methods), others)
 
 
 def imported_files(project: Project, path: Path, program: p.Module) -> Iterator[Path]:

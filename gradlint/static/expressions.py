@@ -64,7 +64,7 @@ def lookup(m: Machine, frame: Frame, name: str) -> Val:
     if value is MISSING:
         value = Unknown(name)
         if isinstance(home, ModuleObj):
-            home.cells[name] = value  # the same unknown at every reading
+            m.store.keep(home, name, value)  # the same unknown at every reading
     if value is None:
         m.note_absent(home, name)
     return value

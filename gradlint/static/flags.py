@@ -50,7 +50,7 @@ def set_on_module(m: Machine, frame: Frame, receiver: Instance, name: str, value
 def read(m: Machine, receiver: Instance, name: str) -> None:
     """Somebody reads the attribute: then it is there for a purpose."""
     if name == FLAG:
-        m.flags_read.add(id(receiver))
+        m.flags_read[id(receiver)] = receiver
 
 
 def notes(m: Machine) -> list[Note]:

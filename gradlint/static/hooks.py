@@ -8,6 +8,8 @@ written tells whether it is them that are missed. No order of hooks is matched a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 from gradlint.static import calls, exposure, overwrites, unknowns
 from gradlint.static.arguments import Args
@@ -74,6 +76,12 @@ class Registration:
         self.removed: list[tuple[Span, int]] = []
         m.hooks.append(self)
 
+    def learn(self, m: Machine, **facts: Any) -> None:
+        """What happened in any branch; only the end of the run undoes it."""
+        m.store.undo += [partial(setattr, self, name, getattr(self, name)) for name in facts]
+        for name, fact in facts.items():
+            setattr(self, name, fact)
+
 
 # --- registering and removing ----------------------------------------------------------------------------------------
 
@@ -125,8 +133,7 @@ def remove(m: Machine, handle: Instance, span: Span) -> None:
     holder, key, made = handle.cells["$hook"]
     left = tuple(e for e in holder.cells.get(key, ()) if e is not made)
     m.set(holder, key, left)
-    made.removed.append((span, m.tape.tick()))
-    made.certain = made.certain and m.doubt == 0
+    made.learn(m, removed=[*made.removed, (span, m.tape.tick())], certain=made.certain and m.doubt == 0)
 
 
 def of(value: Obj, key: str) -> tuple[Registration, ...]:
@@ -170,7 +177,7 @@ def _keywords(args: Args) -> Val:
 
 
 def _run(m: Machine, hook: Registration, args: Args) -> Val:
-    hook.fired.append(m.tape.tick())
+    hook.learn(m, fired=[*hook.fired, m.tape.tick()])
     return calls.call(m, hook.function, args)
 
 
@@ -315,7 +322,7 @@ def _join_output(m: Machine, output: Val, nodes: list[int], args: Args) -> Val:
     kind = Kind.UNKNOWN if isinstance(output, Unknown) else Kind.TENSOR
     made = m.tape.result(kind, args.span, m.text(args.span), "model", inputs)
     if isinstance(output, Unknown):
-        output.cells[NODE] = made
+        m.store.keep(output, NODE, made)
         return output
     return Tensor(made)
 

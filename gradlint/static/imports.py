@@ -6,7 +6,7 @@ Files that were not named are read for context. Programs are lowered once; a mod
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gradlint.finding import FileError
@@ -17,7 +17,7 @@ from gradlint.static.files import Files
 from gradlint.static.lower import lower
 from gradlint.static.lower_parse import LowerError
 from gradlint.static.machine import Machine
-from gradlint.static.source import Source
+from gradlint.static.source import Source, shown
 from gradlint.static.store import MISSING
 from gradlint.static.values import Frame, ListObj, ModuleObj, Unknown, Val, content
 from gradlint.tape import Span
@@ -26,10 +26,10 @@ from gradlint.tape import Span
 class Project:
     """All files that may be looked at, and what has been made of them so far."""
 
-    def __init__(self, sources: list[Source], read: Callable[[Path], str | None]) -> None:
+    def __init__(self, sources: Sequence[Source], read: Callable[[Path], str | None]) -> None:
         self.sources = {s.path: s for s in sources}
         self.by_file = {s.file: s for s in sources}
-        self.errors: list[FileError] = []
+        self.failures: dict[Path, FileError] = {}  #: the named files that cannot be lowered
         self.disk = Disk()
         self._read = read
         self._programs: dict[Path, p.Module | None] = {}
@@ -44,13 +44,13 @@ class Project:
             text = self._read(path)
             if text is None:
                 return None
-            found = Source(_shown(path), path, text, named=False)
+            found = Source(shown(path), path, text, named=False)
             self.sources[path] = found
             self.by_file[found.file] = found
         return self.sources[path]
 
     def program(self, path: Path) -> p.Module | None:
-        """The lowered program of a file, None if it cannot be parsed (noted in `errors` if the file was named)."""
+        """The lowered program of a file, None if it cannot be parsed (noted in `failures` if the file was named)."""
         if path not in self._programs:
             self._programs[path] = self._lower(path)
         return self._programs[path]
@@ -67,12 +67,12 @@ class Project:
             return lower(source.text, source.file, module_name(path, self.disk))
         except LowerError as error:
             if source.named:
-                self.errors.append(FileError(source.file, error.line, error.column, error.kind, error.message))
+                self.failures[path] = FileError(source.file, error.line, error.column, error.kind, error.message)
             return None
         except Exception as error:  # a defect of the lowering costs one file
             if source.named:
                 told = f"gradlint could not read this file: {type(error).__name__}: {error}"
-                self.errors.append(FileError(source.file, 1, 1, "internal", told))
+                self.failures[path] = FileError(source.file, 1, 1, "internal", told)
             return None
 
     def lines(self, file: str) -> list[str]:
@@ -123,13 +123,6 @@ def module_name(path: Path, disk: Disk) -> str:
     return ".".join(parts) or path.parent.name
 
 
-def _shown(path: Path) -> str:
-    try:
-        return path.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.as_posix()
-
-
 # --- importing into a run --------------------------------------------------------------------------------------------
 
 
@@ -145,7 +138,7 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
         found = m.state.cells.get(("module", path), MISSING)
         if found is not MISSING:
             return found
-    program = m.project.program(path) if as_main or m.may_import() else None
+    program = _program(m, path) if as_main or m.may_import() else None
     if program is None:
         return Unknown(module_name(path, m.project.disk))
     made = ModuleObj(program)
@@ -159,6 +152,12 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
     with m.importing():
         statements.block(m, frame, program.body)
     return made
+
+
+def _program(m: Machine, path: Path) -> p.Module | None:
+    if m.project.source(path) is not None:
+        m.read.add(path)
+    return m.project.program(path)
 
 
 def module(m: Machine, frame: Frame, name: str, whole_name: bool) -> Val:

@@ -103,7 +103,7 @@ def _fill(m: Machine, made: Instance, base: str, args: Args) -> None:
         pairs = []
     for name, value in pairs:
         if isinstance(value, Instance) and "$name" not in value.cells:
-            value.cells["$name"] = name
+            m.store.keep(value, "$name", name)
         m.set(made, name, value)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlint.static.budget import CALL_DEPTH, ORIGINS, RECURSION, BudgetHit
 from gradlint.static.joins import join_values
-from gradlint.static.program import FunctionDef, Node, Place
+from gradlint.static.program import ClassDef, FunctionDef, Node, Place
 from gradlint.static.recording import Input, Recorder
 from gradlint.static.store import MISSING, Delta, Key, Obj, Store
 from gradlint.static.values import (
@@ -68,6 +69,7 @@ class Machine:
         self.limit = limit
         self.whole = whole
         self.measured: set[Span] = set()  #: functions called a loss whose value a run only looks at
+        self.read: set[Path] = set()  #: the files that were loaded
         self._imports = 0
         self.main = ""  #: the file that is run as a script
         self.steps = 0
@@ -95,7 +97,7 @@ class Machine:
         self.outside_code = False  #: whether unknown code may call functions of the project
         self.stumbled = False  #: whether a statement failed and was passed over: what it should have done is missing
         self.flags: list[tuple[Instance | None, Note]] = []  #: flags that switch nothing
-        self.flags_read: set[int] = set()
+        self.flags_read: dict[int, Instance] = {}  #: the owners, by id
         self.pass_begun = 0  #: when the outermost forward pass that is running began; 0 outside of any
         self.rehearsing = False  #: a hook is run to see what it would write
 
@@ -232,7 +234,7 @@ class Machine:
             ends = origin is None or id(value) in self._making or len(self._making) > ORIGINS
             sources = [] if ends else self._origin_nodes(value)
             node = self.tape.unknown(self.here(), value.label, sources)
-            value.cells[NODE] = node  # not logged: the same answer in every branch
+            self.store.keep(value, NODE, node)  # the same answer in every branch
         return int(node)
 
     def is_part(self, value: Unknown) -> bool:
@@ -250,8 +252,8 @@ class Machine:
         """The node of such a part."""
         whole = self.unknown_node(value.origin)
         node = self.tape.result(Kind.UNKNOWN, self.here(), value.label, value.label, [Input(whole)])
-        value.cells[NODE] = node
-        value.cells[WHOLE] = True
+        self.store.keep(value, NODE, node)
+        self.store.keep(value, WHOLE, True)
         return node
 
     def _origin_nodes(self, value: Unknown) -> list[int]:
@@ -435,8 +437,8 @@ def held(value: Val) -> Iterable[Val]:
     return ()
 
 
-def defined(node: FunctionDef, file: str) -> Span:
-    """The identity of a def: where its name stands."""
+def defined(node: FunctionDef | ClassDef, file: str) -> Span:
+    """The identity of a def or class: where its name stands."""
     return Span(file, *node.name_place)
 
 

@@ -120,7 +120,7 @@ def before_write(m: Machine, receiver: Instance, name: str, value: Val, span: Sp
         if m.tape.values[node].remade and not m.tape.values[node].parameter:
             m.tape.wanted.add(node)
     if isinstance(value, Instance) and is_module(m, value) and "$name" not in value.cells:
-        value.cells["$name"] = name
+        m.store.keep(value, "$name", name)
 
 
 # --- structure -------------------------------------------------------------------------------------------------------

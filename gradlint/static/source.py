@@ -22,3 +22,11 @@ class Source(msgspec.Struct, frozen=True):
     path: Path
     text: str
     named: bool = True
+
+
+def shown(path: Path) -> str:
+    """How a file that nobody named is printed: from the working directory where it lies below it."""
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.as_posix()

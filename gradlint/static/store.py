@@ -2,12 +2,15 @@
 
 A branch is run, its delta taken and rolled back; the deltas of all branches are then joined cell by cell. A fresh run is a
 roll back to the beginning. Nothing the program can change lives outside, so nothing leaks from one branch to another.
+What holds in every branch (a name nobody knows is the same unknown at every reading) is kept beside the log: a branch does not
+undo it, the end of a run does.
 The store knows neither Python's values nor torch: how two values join is told to it (`Joiner`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 
@@ -38,16 +41,22 @@ Joiner = Callable[[Obj, Key, Sequence[Any]], Any]
 class Store:
     """The one log of all writes, in order."""
 
-    __slots__ = ("log",)
+    __slots__ = ("log", "undo")
 
     def __init__(self) -> None:
         self.log: list[tuple[Obj, Key, Any]] = []
+        self.undo: list[Callable[[], object]] = []  #: takes back what every branch shares, the last first
 
     def set(self, obj: Obj, key: Key, value: Any) -> None:
         """Write a cell."""
         cells = obj.cells
         self.log.append((obj, key, cells.get(key, MISSING)))
         cells[key] = value
+
+    def keep(self, obj: Obj, key: Key, value: Any) -> None:
+        """Write a cell once and for all branches: nobody can have read another value before."""
+        self.undo.append(partial(_unkeep, obj, key, obj.cells.get(key, MISSING), value))
+        obj.cells[key] = value
 
     def delete(self, obj: Obj, key: Key) -> None:
         """Empty a cell."""
@@ -66,6 +75,12 @@ class Store:
                 obj.cells.pop(key, None)
             else:
                 obj.cells[key] = old
+
+    def restart(self, mark: int, kept: int) -> None:
+        """Undo everything since a moment, what every branch shares as well: `kept` is how much `undo` held then."""
+        self.rollback(mark)
+        while len(self.undo) > kept:
+            self.undo.pop()()
 
     def snapshot(self, mark: int) -> Delta:
         """What has changed since `mark`, with the present values."""
@@ -101,6 +116,16 @@ class Store:
 def items(obj: Obj) -> Iterator[tuple[Key, Any]]:
     """The filled cells of an object, in order of first writing."""
     return ((key, value) for key, value in list(obj.cells.items()) if value is not MISSING)
+
+
+def _unkeep(obj: Obj, key: Key, old: Any, new: Any) -> None:
+    """Put the old content back, unless the log has already put back something older."""
+    if obj.cells.get(key, MISSING) is not new:
+        return
+    if old is MISSING:
+        del obj.cells[key]
+    else:
+        obj.cells[key] = old
 
 
 def _touched(deltas: Sequence[Delta]) -> list[tuple[Obj, Key]]:

@@ -153,7 +153,7 @@ def parameters_of(m: Machine, model: Unknown) -> int:
     own = model.cells.get("$model")
     if not isinstance(own, int) or isinstance(own, bool):
         own = m.tape.leaf(Kind.TENSOR, m.here(), f"parameters of {model.label}", "maybe", parameter=True)
-        model.cells["$model"] = own  # not logged: once a model, always a model
+        m.store.keep(model, "$model", own)  # once a model, always a model
     return own
 
 
@@ -163,7 +163,7 @@ def promote(m: Machine, value: Unknown) -> Tensor:
     if found is not MISSING:
         return found  # type: ignore[no-any-return]
     if m.is_part(value):
-        return _keep(value, m.unknown_node(value))
+        return _keep(m, value, m.unknown_node(value))
     before = value.cells.get(NODE, MISSING)
     origin = [] if before is MISSING else [before]
     if before is MISSING and value.origin is not None:
@@ -171,13 +171,13 @@ def promote(m: Machine, value: Unknown) -> Tensor:
     node = m.tape.leaf(Kind.TENSOR, m.here(), value.label, "maybe")
     for source in origin:
         m.tape.edge(source, node, m.here(), value.label, Flow.UNKNOWN)
-    return _keep(value, node)
+    return _keep(m, value, node)
 
 
-def _keep(value: Unknown, node: int) -> Tensor:
+def _keep(m: Machine, value: Unknown, node: int) -> Tensor:
     made = Tensor(node)
-    value.cells["$tensor"] = made  # not logged: once a tensor, always a tensor
-    value.cells[NODE] = node
+    m.store.keep(value, "$tensor", made)  # once a tensor, always a tensor
+    m.store.keep(value, NODE, node)
     return made
 
 
@@ -216,7 +216,7 @@ def method_of_unknown(m: Machine, callee: Unknown, args: Args) -> Val:
     if not isinstance(receiver, Unknown) or not name:
         return NotImplemented
     if name in _OF_MODELS and "$model" not in receiver.cells:
-        receiver.cells["$model"] = True
+        m.store.keep(receiver, "$model", True)
     if name in ("to", "cuda", "cpu", "eval", "train", "float", "double", "half"):
         return receiver
     special = functions.UNKNOWN_METHODS.get(name)

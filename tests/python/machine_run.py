@@ -35,7 +35,7 @@ def in_machine(text: str) -> dict[str, Any]:
     project = Project([Source("program.py", path, text)], lambda _: None)
     m = Machine(Catalog.load(), project, 1_000_000, whole=True)
     module = imports.load(m, path, as_main=True)
-    assert isinstance(module, ModuleObj), project.errors
+    assert isinstance(module, ModuleObj), project.failures
     return {
         k: comparable(v)
         for k, v in module.cells.items()

@@ -1,0 +1,54 @@
+"""The units run here, one after the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradlint.static.entries import Runs
+from gradlint.static.imports import Project
+from gradlint.static.source import Source
+from gradlint.static.units import Begin, Ran, Survey
+from gradlint.tape import Span
+
+if TYPE_CHECKING:
+    from gradlint.catalog import Catalog
+
+
+class Alone:
+    """A crew of one."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        catalog: Catalog,
+        read: Callable[[Path], str | None],
+        *,
+        tapes: bool = True,
+    ) -> None:
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
+        self._project = Project(sources, read)
+        self._runs = Runs(self._project, catalog, tapes=tapes)
+        self.asked = self._project.disk.asked
+
+    def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
+        """What the texts of some files say."""
+        for path in paths:
+            begin(path)
+            yield path, self._runs.survey(path)
+
+    def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Ran]]:
+        """The runs of some files as scripts."""
+        for path in paths:
+            begin(path)
+            yield path, self._runs.whole(path)
+
+    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span]) -> None:
+        """Nothing is done before it is asked for."""
+
+    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> Iterator[Ran]:
+        """The partial runs of a file, given all that was called before."""
+        return self._runs.rest(survey, path, called)

@@ -1,0 +1,103 @@
+"""Putting units together: which files are scripts, and which partial runs count, in an order that nothing else decides.
+
+A definition that something has called is not run by itself. Whether the runs are made now, in another process or were made
+on another machine, the same ones count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from gradlint.static.source import Source, Watch
+from gradlint.static.units import Crew, Ran, Survey, whole_file
+from gradlint.tape import Span
+
+
+class Replay:
+    """Whole runs of all scripts first, then partial runs of what is left over, file by file."""
+
+    def __init__(self, ordered: Sequence[Source], crew: Crew, watch: Watch) -> None:
+        self.crew = crew
+        self.watch = watch
+        self.names = {s.path: s.file for s in ordered}
+        self.paths = [s.path for s in ordered if s.named]
+        self.callers = [s.path for s in ordered if not s.named]
+        self.surveys: dict[Path, Survey] = {}
+        self.runs: list[Ran] = []
+        self.left = dict.fromkeys(self.paths)  #: files that have not been run to the end
+        self._begun = 0
+
+    def run(self) -> None:
+        """Everything; an interrupt ends it and nothing else."""
+        try:
+            self._surveys()
+            self._wholes()
+            self._rests()
+        except KeyboardInterrupt:
+            return
+
+    def _surveys(self) -> None:
+        surveys = dict(self.crew.survey(self.paths, self._begin))
+        surveys |= dict(self.crew.survey(self.callers, lambda _: None))
+        self.surveys = {path: surveys[path] for path in (*self.paths, *self.callers)}
+        for path in self.paths:
+            if not self.surveys[path].read:
+                del self.left[path]
+
+    def _wholes(self) -> None:
+        found = scripts(self.surveys)
+        runs: dict[Path, Ran] = {}
+        try:
+            for path, ran in self.crew.whole(found, self._begin):
+                runs[path] = ran
+        finally:
+            self.runs += (runs[path] for path in found if path in runs)
+
+    def _rests(self) -> None:
+        called = {span for ran in self.runs for span in ran.called}
+        surveys = {path: self.surveys[path] for path in self.paths if self.surveys[path].read}
+        self.crew.expect(surveys, called)
+        for path, survey in surveys.items():
+            self._begin(path)
+            for ran in self.crew.rest(path, survey, called):
+                called |= ran.called
+                self.runs.append(ran)
+            del self.left[path]
+
+    def _begin(self, path: Path) -> None:
+        total = 3 * len(self.paths)
+        self.watch(min(self._begun, total), total, self.names[path])
+        self._begun += 1
+
+
+def scripts(surveys: Mapping[Path, Survey]) -> list[Path]:
+    """The files that are run as scripts: those that say so, and those that do something and that nobody imports."""
+    imported = {path for survey in surveys.values() for path in survey.imports}
+    return [p for p, s in surveys.items() if s.guarded or (s.acts and p.as_posix() not in imported)]
+
+
+def order(survey: Survey, called: AbstractSet[Span], ask: Callable[[Span], Ran]) -> Iterator[Ran]:
+    """The partial runs of a file, given what was called before: first the module, then each definition left to be run."""
+    called = set(called)
+    if all(wanted.called(called) for wanted in survey.wanted):
+        return
+    module = ask(whole_file(survey.file))
+    yield module
+    if module.failed:
+        return
+    called |= module.called
+    for wanted in survey.wanted:
+        if not wanted.called(called):
+            for ran in _one(wanted.span, wanted.others, called, ask):
+                called |= ran.called
+                yield ran
+
+
+def _one(span: Span, others: Sequence[Span], called: set[Span], ask: Callable[[Span], Ran]) -> Iterator[Ran]:
+    """A function, or a class: its object and then its methods."""
+    first = ask(span)
+    yield first
+    if not first.failed:
+        yield from (ask(other) for other in others if other not in called)

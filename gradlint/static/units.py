@@ -1,0 +1,85 @@
+"""The work in units that know nothing of each other: a file as it is surveyed, one run from one beginning.
+
+A unit is asked for by a file's path and answered by plain records, in this process or another. How answers are put together
+is told by `replay`; running them is for `entries`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from gradlint.finding import FileError
+from gradlint.tape import Span, Tape
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A definition that may have to be run by itself: a function, or a class with its methods. Spans are those of names."""
+
+    span: Span
+    methods: tuple[Span, ...] | None = None
+    others: tuple[Span, ...] = ()  #: the methods but for the constructor
+
+    def called(self, called: set[Span]) -> bool:
+        """Whether nothing of it is left to be run."""
+        return self.span in called if self.methods is None else called.issuperset(self.methods)
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """What a file's text says before anything is run."""
+
+    file: str
+    read: bool = False  #: whether it could be lowered
+    error: FileError | None = None
+    imports: tuple[str, ...] = ()  #: the paths of project files
+    guarded: bool = False  #: has an `if __name__ == ...`
+    acts: bool = False  #: does something when it is run
+    wanted: tuple[Wanted, ...] = ()
+    sites: list[tuple[Span, str]] = []
+    functions: list[tuple[int, int, str]] = []
+
+
+class Ran(msgspec.Struct):
+    """One run: of a script, of a module up to its end (`key`: its file), or from one definition on (`key`: its name)."""
+
+    key: Span
+    called: set[Span] = set()
+    measured: set[Span] = set()  #: functions called a loss whose value the run only looks at
+    own_calls: set[Span] = set()  #: calls of the project's functions, whatever they are called
+    reached: set[Span] = set()  #: demand sites
+    budget: list[Span] = []
+    bounds: dict[str, int] = {}  #: how often each bound of `budget` was hit
+    errors: list[FileError] = []
+    context: set[str] = set()  #: paths of the files that were loaded
+    failed: bool = False  #: nothing can begin here
+    tape: Tape | None = None
+
+
+def whole_file(file: str) -> Span:
+    """The key of a run of a module."""
+    return Span(file, 0, 0, 0, 0)
+
+
+Begin = Callable[[Path], None]  #: told of every file before it is dealt with
+
+
+class Crew(Protocol):
+    """Who runs the units. The answers come in any order, each with its file."""
+
+    asked: dict[Path, str]  #: what the search for modules asked of the disk, and was told
+
+    def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
+        """What the texts of some files say."""
+
+    def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Ran]]:
+        """The runs of some files as scripts."""
+
+    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span]) -> None:
+        """The partial runs of these files will be asked for; at least this was called before."""
+
+    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> Iterator[Ran]:
+        """The partial runs of a file, given all that was called before."""
