@@ -148,7 +148,7 @@ def _asked(
     from gradlint import engine, static
     from gradlint.judging import Judges, verdicts
 
-    crew = Judges(sources, catalog, read, tapes=tapes)
+    crew = Judges(sources, catalog, read, tapes=tapes) if sources else None
     result = static.analyse(sources, catalog, read=read, watch=watch or static.ignore, crew=crew)
     judged, broken = verdicts(result.runs, result.measured)
     findings, sites = engine.merge(judged)

@@ -31,24 +31,24 @@ class Alone:
     ) -> None:
         sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
         self._project = Project(sources, read)
-        self._runs = Runs(self._project, catalog, tapes=tapes)
+        self.runs = Runs(self._project, catalog, tapes=tapes)
         self.asked = self._project.disk.asked
 
     def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
         """What the texts of some files say."""
         for path in paths:
             begin(path)
-            yield path, self._runs.survey(path)
+            yield path, self.runs.survey(path)
 
     def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Ran]]:
         """The runs of some files as scripts."""
         for path in paths:
             begin(path)
-            yield path, self._runs.whole(path)
+            yield path, self.runs.whole(path)
 
     def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span]) -> None:
         """Nothing is done before it is asked for."""
 
     def rest(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> Iterator[Ran]:
         """The partial runs of a file, given all that was called before."""
-        return self._runs.rest(survey, path, called)
+        return self.runs.rest(survey, path, called)

@@ -80,15 +80,19 @@ class Runs:
 
     def rest(self, survey: Survey, path: Path, called: AbstractSet[Span]) -> Iterator[Ran]:
         """The partial runs of what nothing has called in a file: all that may demand something."""
+        return order(survey, called, self.beginnings(path, survey).run)
+
+    def beginnings(self, path: Path, survey: Survey) -> Beginnings:
+        """Where the partial runs of a file begin."""
         m = Machine(self.catalog, self.project, PARTIAL_RUN, whole=False)
-        return order(survey, called, _Beginnings(m, path, survey.file, tapes=self.tapes).run)
+        return Beginnings(m, path, survey.file, tapes=self.tapes)
 
     def _name(self, path: Path) -> str:
         source = self.project.source(path)
         return source.file if source else path.as_posix()
 
 
-class _Beginnings:
+class Beginnings:
     """The partial runs of one file, each from the moment at which the module, or the object, has been made."""
 
     def __init__(self, m: Machine, path: Path, file: str, *, tapes: bool) -> None:
