@@ -73,9 +73,9 @@ def runs(path: Path, text: str, catalog: Catalog, *, backwards: bool) -> dict[Sp
     crew = Alone([Source(path.name, path, text)], catalog, lambda _: None)
     survey = next(crew.survey([path], lambda _: None))[1]
     made = crew.runs.beginnings(path, survey)
-    found = {ran.key: msgspec.json.encode(ran, order="sorted") for ran in _asked(made, survey, backwards=backwards)}
-    assert len(found) >= 1
-    return found
+    asked = _asked(made, survey, backwards=backwards)
+    assert not any(ran.errors for ran in asked)
+    return {ran.key: msgspec.json.encode(ran, order="sorted") for ran in asked}
 
 
 def _asked(made: Beginnings, survey: Survey, *, backwards: bool) -> Sequence[Ran]:

@@ -15,18 +15,8 @@ if TYPE_CHECKING:
 
 #: what a run adds to, beside the store and the tape
 _GROWN = (
-    "called",
-    "exposed",
-    "flags",
-    "flags_read",
-    "hits",
-    "hooks",
-    "measured",
-    "module_calls",
-    "own_calls",
-    "read",
-    "sites",
-)
+    "bounds", "called", "closures", "exposed", "flags", "flags_read", "hooks", "measured", "module_calls", "own_calls", "read", "sites",
+)  # fmt: skip
 #: what a run switches
 _SWITCHED = ("absent", "doubt", "main", "outside_code", "pass_begun", "statement", "stumbled", "turns", "whole")
 #: what the tape only appends to, and what it looks things up in
