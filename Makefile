@@ -12,6 +12,7 @@ test:  ## the fast suite
 
 update:  ## write generated files and snapshots anew
 	$(PYTHON) -c "import json, gradlint.report as r; print(json.dumps(r.schema(), indent=2))" > gradlint/report/report.schema.json
+	$(PYTHON) -m gradlint config --schema > gradlint/config/config.schema.json
 	$(PYTHON) -m gradlint fixtures/gradcam/readme_cam.py --output-format json --exit-zero | $(PYTHON) -m gradlint graph - -o docs/readme_cam.svg
 
 fix:

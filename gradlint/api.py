@@ -6,7 +6,7 @@ The only module beside the command line that knows all parts. libcst comes in wi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import msgspec
 
 from gradlint import config as settings
 from gradlint import discovery, suppress
-from gradlint.catalog import Catalog, CatalogError, Rule
+from gradlint.catalog import Catalog, CatalogError, Rule, read_models
 from gradlint.config import Config, Loaded
 from gradlint.discovery import File, Found
 from gradlint.finding import FileError, Finding, Site
@@ -110,13 +110,13 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> 
     `watch` is told how far the work is. Ctrl-C ends the running of files: those that were not finished are errors of
     the kind `interrupted`, and what was found so far is there. With `recall` the cache may answer: then there are no tapes and no verdicts.
     """
-    catalog, problems = _catalog(task)
+    catalog, problems = knowledge(task.loaded, task.cache)
     texts = Texts(task.buffers)
     excludes = [*task.loaded.excludes(), *task.excludes]
     found = discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
     sources, gated, unread = _sources(found, texts, excludes)
     folder = task.cache if recall and not task.buffers else None
-    answers = Answers(folder, sources, task.loaded.models(), texts)
+    answers = Answers(folder, sources, catalog, texts)
     known = answers.recalled()
     verdicts: list[Verdict] = []
     if known is not None:
@@ -136,7 +136,7 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> 
         verdicts=tuple(verdicts),
         findings=tuple(known.findings),
         sites=_sites(result, known.judged),
-        problems=problems,
+        problems=(*problems, *wrong_names(task.select, task.ignore, catalog.rules)),
         notes=tuple(answers.notes),
     )
 
@@ -191,19 +191,29 @@ def reported(analysis: Analysis) -> Outcome:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _catalog(task: Task) -> tuple[Catalog, tuple[str, ...]]:
-    """The rules and rows, and what is wrong with the user's own or with the names of rules."""
-    loaded = task.loaded
+def knowledge(loaded: Loaded, folder: Path | None = None) -> tuple[Catalog, tuple[str, ...]]:
+    """The rules and rows with the user's own, and what is wrong with the settings; a model file with mistakes does not count.
+
+    `folder` may hold a cache.
+    """
+    good: list[Path] = []
     problems = list(loaded.problems)
-    try:
-        catalog = Catalog.load(loaded.models(), folder=task.cache)
-    except CatalogError as error:
-        if not loaded.models():
-            raise
-        catalog = Catalog.load(folder=task.cache)
-        problems.append(f"extend-models: {error}")
-    named = {**settings.rule_names(loaded.config), "--select": task.select, "--ignore": task.ignore}
-    return catalog, (*problems, *settings.unknown_rules(named, catalog.rules))
+    for setting, path in loaded.models():
+        try:
+            read_models([*good, path])
+        except CatalogError as error:
+            problems.append(f"{setting.where}: {error}")
+        else:
+            good.append(path)
+    made = Catalog.load(good, folder=folder)
+    return made, (*problems, *loaded.unknown_rules(made.rules))
+
+
+def wrong_names(select: Iterable[str], ignore: Iterable[str], rules: Collection[str]) -> tuple[str, ...]:
+    """What is wrong with the names of rules on the command line."""
+    known = [*rules, settings.ALL]
+    named = {"--select": select, "--ignore": ignore}
+    return tuple(f"{flag}: {told}" for flag, names in named.items() for told in settings.unknown(names, known))
 
 
 def _sources(
@@ -293,8 +303,7 @@ def _summary(analysis: Analysis, findings: Sequence[Finding], suppressed: int) -
 
 def _off(analysis: Analysis, file: str) -> frozenset[str]:
     """The rules that are off in a file."""
-    loaded = analysis.task.loaded
-    return settings.ignored_in(loaded.config, loaded.base, discovery.absolute(file))
+    return analysis.task.loaded.off(discovery.absolute(file), analysis.catalog.rules)
 
 
 def _wanted(finding: Finding, analysis: Analysis, active: frozenset[str]) -> bool:

@@ -120,9 +120,10 @@ class Library(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Catalog:
-    """All rules and rows, by name."""
+    """All rules and rows, by name; `extra` are the user's model files in it."""
 
-    def __init__(self, rules: Mapping[str, Rule], rows: Mapping[str, Row]) -> None:
+    def __init__(self, rules: Mapping[str, Rule], rows: Mapping[str, Row], extra: Iterable[Path] = ()) -> None:
+        self.extra = tuple(extra)
         self.rules: dict[str, Rule] = dict(rules)
         self._rows: dict[str, Row] = {name: row for name, row in rows.items() if "*" not in name}
         self._patterns: dict[str, Row] = {name: row for name, row in rows.items() if "*" in name}
@@ -136,7 +137,7 @@ class Catalog:
         A cache in `folder` holds gradlint's own data ready for use; where it is of no use nothing but time is lost.
         """
         own = _own(folder)
-        return cls(own.rules, {**own._rows, **own._patterns, **read_models(extra)}) if extra else own
+        return cls(own.rules, {**own._rows, **own._patterns, **read_models(extra)}, extra) if extra else own
 
     def rule(self, slug: str) -> Rule | None:
         """The rule of this name."""

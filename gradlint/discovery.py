@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import tokenize
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -60,6 +61,15 @@ class Patterns:
         if name == ".":
             return None
         return self.spec.check_file(f"{name}/" if folder else name).include
+
+
+def unusable(pattern: str) -> str:
+    """What is wrong with an ignore pattern, nothing if nothing is."""
+    try:
+        GitIgnoreSpec.from_lines([pattern])
+    except (ValueError, re.error):
+        return f"'{pattern}' is no pattern as .gitignore has them"
+    return ""
 
 
 def find(

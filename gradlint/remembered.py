@@ -24,6 +24,7 @@ from gradlint.static.disk import Disk
 from gradlint.tape import Span
 
 if TYPE_CHECKING:
+    from gradlint.catalog import Catalog
     from gradlint.texts import Texts
 
 
@@ -57,12 +58,12 @@ class Entry(msgspec.Struct, frozen=True):
 class Answers:
     """The cache for one run; whatever is wrong with it is noted and costs nothing but time."""
 
-    def __init__(self, folder: Path | None, sources: Sequence[Source], models: Iterable[Path], texts: Texts) -> None:
+    def __init__(self, folder: Path | None, sources: Sequence[Source], catalog: Catalog, texts: Texts) -> None:
         self._texts = texts
         self._digests: dict[str, str] = {}
         self.notes: list[str] = []
         self._folder = folder if sources else None
-        self._key = key(sources, models) if self._folder else ""
+        self._key = key(sources, catalog) if self._folder else ""
 
     def read(self, path: Path) -> str | None:
         """The text of a file that the static half asks for, and a note that it was read."""
@@ -95,11 +96,11 @@ class Answers:
         self.notes += [] if told in self.notes else [told]
 
 
-def key(sources: Sequence[Source], models: Iterable[Path]) -> str:
+def key(sources: Sequence[Source], catalog: Catalog) -> str:
     """What an answer is filed under."""
     ordered = sorted(sources, key=lambda s: s.path.as_posix())
     given = (part for s in ordered for part in (s.file, str(s.path), s.text, str(s.named)))
-    return cache.digest(*_itself(), str(Path.cwd()), *_contents(models), "", *given)
+    return cache.digest(*_itself(), str(Path.cwd()), *_contents(catalog.extra), "", *given)
 
 
 def recall(folder: Path, name: str, read: Callable[[Path], str | None]) -> Answer | None:

@@ -226,7 +226,7 @@ def asked(request: Request, analysis: Analysis) -> Request:
     ]
     return msgspec.structs.replace(
         request,
-        models=tuple(str(path) for path in analysis.task.loaded.models()),
+        models=tuple(map(str, analysis.catalog.extra)),
         excursions=_excursions(analysis.result.tapes),
         watched=tuple(dict.fromkeys(places)),
         returned=tuple(dict.fromkeys(losses)),

@@ -147,7 +147,7 @@ def test_every_mistake_is_told_and_everything_else_reported(folder: Path) -> Non
     ]
     assert data["summary"]["files"] == {"found": 4, "analysed": 1, "gated": 1, "context": 0}
     assert "gradlint: note: no Python files in docs\n" in result.stderr
-    assert "gradlint: error: pyproject.toml: unknown key 'slect'; did you mean 'select'?\n" in result.stderr
+    assert "gradlint: error: pyproject.toml:2: unknown key 'slect'; did you mean 'select'?\n" in result.stderr
     assert "gradlint: error: --select: unknown rule 'detatch'; did you mean 'detach'?\n" in result.stderr
 
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,6 +32,30 @@ config_option = click.option(
 def names(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """The names in the values of an option: with commas between them, or the option several times."""
     return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def setting_options(command: Any) -> Any:
+    """The options that count more than the settings of the same name."""
+    select = click.option(
+        "--select", metavar="RULES", callback=names, multiple=True, help="Only these rules (names with commas)."
+    )
+    ignore = click.option(
+        "--ignore", metavar="RULES", callback=names, multiple=True, help="Not these rules (names with commas)."
+    )
+    fail_on = click.option(
+        "--fail-on",
+        type=click.Choice(["error", "warning", "info"]),
+        help="Findings from this severity on make the exit status 1 (default: warning).",
+    )
+    return select(ignore(fail_on(config_option(command))))
+
+
+exclude_option = click.option(
+    "--exclude", multiple=True, help="Patterns of files and folders to leave out, as in .gitignore."
+)
+baseline_option = click.option(
+    "--baseline", type=click.Path(dir_okay=False, path_type=Path), help="The file with the findings that are known."
+)
 
 
 def settings(paths: Iterable[str], config_file: Path | None) -> Loaded:

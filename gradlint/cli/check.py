@@ -21,19 +21,10 @@ STDIN = "-"
 
 @click.command(cls=Running)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=str))
-@click.option(
-    "--select", metavar="RULES", callback=common.names, multiple=True, help="Only these rules (names with commas)."
-)
-@click.option(
-    "--ignore", metavar="RULES", callback=common.names, multiple=True, help="Not these rules (names with commas)."
-)
-@click.option("--exclude", multiple=True, help="Patterns of files and folders to leave out, as in .gitignore.")
+@common.setting_options
+@common.exclude_option
 @click.option("--force-exclude", is_flag=True, help="Leave excluded files out even where they are named.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "info"]),
-    help="Findings from this severity on make the exit status 1 (default: warning).",
-)
+@common.baseline_option
 @click.option("--exit-zero", is_flag=True, help="Exit status 0 even with findings.")
 @click.option("--output-format", type=click.Choice(formats()), default="full", show_default=True, help="How to report.")
 @click.option("--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file.")
@@ -54,7 +45,6 @@ STDIN = "-"
     "--confirm", metavar="SCRIPT", help="Also execute this script, and say what it proves: --confirm SCRIPT -- ARGS"
 )
 @traced_options
-@common.config_option
 @common.color_option
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,21 +22,21 @@ def command() -> None:
 @command.command()
 @click.argument("qualname")
 @common.config_option
-def show(qualname: str, config_file: Path | None) -> None:
+@click.pass_context
+def show(ctx: click.Context, qualname: str, config_file: Path | None) -> None:
     """Print what gradlint believes of a callable, such as torch.topk or torch.Tensor.round, and why."""
-    from gradlint.catalog import Catalog, CatalogError
+    from gradlint import api
 
-    loaded = common.settings(["."], config_file)
-    try:
-        catalog = Catalog.load(loaded.models())
-    except CatalogError as error:
-        raise click.UsageError(f"extend-models: {error}") from error
+    catalog, problems = api.knowledge(common.settings(["."], config_file))
+    for told in problems:
+        common.note(f"error: {told}")
     row = catalog.row(qualname)
     if row is None:
         known = [name for each in catalog.rows() for name in (each.name, *each.aliases)]
         common.write(f"{qualname}: no row{_nearest(qualname, known)}\n{_without_row(qualname)}\n")
-        return
-    common.write("\n".join(_lines(qualname, row, loaded.models())) + "\n")
+    else:
+        common.write("\n".join(_lines(qualname, row, catalog.extra)) + "\n")
+    ctx.exit(2 if problems else 0)
 
 
 @command.command("list")
@@ -83,7 +83,7 @@ def check(file: Path) -> None:
     raise SystemExit(int(counts["contradicted"] > 0))
 
 
-def _lines(qualname: str, row: Row, extra: list[Path]) -> Iterator[str]:
+def _lines(qualname: str, row: Row, extra: Sequence[Path]) -> Iterator[str]:
     """The belief in words, the row as it stands, where it stands."""
     named = "" if row.name == qualname else f" (row '{row.name}')"
     yield f"{qualname}{named}: {_belief(row)}"
@@ -106,7 +106,7 @@ def _belief(row: Row) -> str:
     return told.get(row.flow, "what it does is unknown")
 
 
-def _origin(row: Row, extra: list[Path]) -> str:
+def _origin(row: Row, extra: Sequence[Path]) -> str:
     """The file of a row: the user's, else gradlint's."""
     from gradlint.catalog import data_folder, read_models
 

@@ -13,22 +13,11 @@ from gradlint.report import formats
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option(
-    "--select", metavar="RULES", callback=common.names, multiple=True, help="Only these rules (names with commas)."
-)
-@click.option(
-    "--ignore", metavar="RULES", callback=common.names, multiple=True, help="Not these rules (names with commas)."
-)
-@click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning", "info"]),
-    help="Findings from this severity on make the exit status 1 (default: warning).",
-)
+@common.setting_options
 @click.option("--exit-zero", is_flag=True, help="Exit status 0 even with findings.")
 @click.option("--output-format", type=click.Choice(formats()), default="full", show_default=True, help="How to report.")
 @click.option("--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file.")
 @traced_options
-@common.config_option
 @common.color_option
 @click.argument("script", type=click.Path(path_type=str))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
