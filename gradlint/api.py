@@ -114,7 +114,7 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> 
     texts = Texts(task.buffers)
     excludes = [*task.loaded.excludes(), *task.excludes]
     found = discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
-    sources, gated, unread = _sources(found, texts, excludes)
+    sources, gated, unread = _sources(found, texts, excludes, catalog)
     folder = task.cache if recall and not task.buffers else None
     answers = Answers(folder, sources, catalog, texts)
     known = answers.recalled()
@@ -205,7 +205,7 @@ def knowledge(loaded: Loaded, folder: Path | None = None) -> tuple[Catalog, tupl
             problems.append(f"{setting.where}: {error}")
         else:
             good.append(path)
-    made = Catalog.load(good, folder=folder)
+    made = Catalog.load(good, loaded.config.demands, folder=folder)
     return made, (*problems, *loaded.unknown_rules(made.rules))
 
 
@@ -217,10 +217,10 @@ def wrong_names(select: Iterable[str], ignore: Iterable[str], rules: Collection[
 
 
 def _sources(
-    found: Found, texts: Texts, excludes: Sequence[discovery.Patterns]
+    found: Found, texts: Texts, excludes: Sequence[discovery.Patterns], catalog: Catalog
 ) -> tuple[list[Source], frozenset[str], list[FileError]]:
     """What has to be analysed, the names of what need not be, and what cannot be."""
-    from gradlint.static import Source, hot, relevant
+    from gradlint.static import Source, hot, relevant, words_of
 
     sources: list[Source] = []
     gated: set[str] = set()
@@ -232,9 +232,10 @@ def _sources(
             errors.append(text)
         else:
             read.append((file, text))
-    named = {file.path: text for file, text in read if "torch" in text or relevant(text)}
+    words = words_of(catalog.demands)
+    named = {file.path: text for file, text in read if "torch" in text or relevant(text, words)}
     using = _callers(named, {file.path for file in found.files}, excludes, texts)
-    matters = hot({**{file.path: text for file, text in read}, **using})
+    matters = hot({**{file.path: text for file, text in read}, **using}, words)
     if using:
         matters |= {file.path for file, _ in read if file.named and file.path in named}  # a caller may ask through it
     for file, text in read:

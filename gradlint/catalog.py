@@ -120,10 +120,17 @@ class Library(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Catalog:
-    """All rules and rows, by name; `extra` are the user's model files in it."""
+    """All rules and rows, by name; `extra` are the user's model files in it, `demands` what the user declares of functions."""
 
-    def __init__(self, rules: Mapping[str, Rule], rows: Mapping[str, Row], extra: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, Rule],
+        rows: Mapping[str, Row],
+        extra: Iterable[Path] = (),
+        demands: Iterable[str] = (),
+    ) -> None:
         self.extra = tuple(extra)
+        self.demands = tuple(demands)
         self.rules: dict[str, Rule] = dict(rules)
         self._rows: dict[str, Row] = {name: row for name, row in rows.items() if "*" not in name}
         self._patterns: dict[str, Row] = {name: row for name, row in rows.items() if "*" in name}
@@ -131,13 +138,14 @@ class Catalog:
         self._by_contract = _claims(self.rules.values())
 
     @classmethod
-    def load(cls, extra: Sequence[Path] = (), *, folder: Path | None = None) -> Catalog:
+    def load(cls, extra: Sequence[Path] = (), demands: Sequence[str] = (), *, folder: Path | None = None) -> Catalog:
         """Read gradlint's own data; rows of the user's `extra` model files replace rows of the same name.
 
         A cache in `folder` holds gradlint's own data ready for use; where it is of no use nothing but time is lost.
         """
         own = _own(folder)
-        return cls(own.rules, {**own._rows, **own._patterns, **read_models(extra)}, extra) if extra else own
+        rows = {**own._rows, **own._patterns, **read_models(extra)}
+        return cls(own.rules, rows, extra, demands) if extra or demands else own
 
     def rule(self, slug: str) -> Rule | None:
         """The rule of this name."""

@@ -1,8 +1,8 @@
 """What is kept of an analysis, and when it still holds.
 
-The key of an entry: gradlint itself, the user's model files, the working directory, and every text that is run. Beside the
-answer lie the texts that were read for context and every question put to the disk; it holds only while all of them are
-answered as before. Selections, severities and suppressions are applied afterwards and need no key.
+The key of an entry: gradlint itself, the user's model files and declared demands, the working directory, and every text
+that is run. Beside the answer lie the texts that were read for context and every question put to the disk; it holds only
+while all of them are answered as before. Selections, severities and suppressions are applied afterwards and need no key.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def key(sources: Sequence[Source], catalog: Catalog) -> str:
     """What an answer is filed under."""
     ordered = sorted(sources, key=lambda s: s.path.as_posix())
     given = (part for s in ordered for part in (s.file, str(s.path), s.text, str(s.named)))
-    return cache.digest(*_itself(), str(Path.cwd()), *_contents(catalog.extra), "", *given)
+    return cache.digest(*_itself(), str(Path.cwd()), *_contents(catalog.extra), "", *catalog.demands, "", *given)
 
 
 def recall(folder: Path, name: str, read: Callable[[Path], str | None]) -> Answer | None:

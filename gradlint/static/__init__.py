@@ -16,13 +16,13 @@ from gradlint.finding import FileError
 from gradlint.static.replay import Replay
 from gradlint.static.source import Source, Watch, ignore, shown
 from gradlint.static.units import Crew, Ran
-from gradlint.static.words import hot, relevant
+from gradlint.static.words import hot, relevant, words_of
 from gradlint.tape import Span, Tape
 
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
 
-__all__ = ["Crew", "Ran", "Result", "Source", "Watch", "analyse", "hot", "ignore", "relevant"]
+__all__ = ["Crew", "Ran", "Result", "Source", "Watch", "analyse", "hot", "ignore", "relevant", "words_of"]
 
 
 class Result(msgspec.Struct, frozen=True):

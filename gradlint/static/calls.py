@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from gradlint.static import builtin, classes, demands, exposure, hooks, library, modes, modules, statements, unknowns
+from gradlint.static import (
+    builtin,
+    classes,
+    declared,
+    demands,
+    exposure,
+    hooks,
+    library,
+    modes,
+    modules,
+    statements,
+    unknowns,
+)
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import NORMAL, Machine, defined
@@ -84,9 +96,9 @@ def _partial_args(callee: Partial, args: Args) -> Args:
 def _call_instance(m: Machine, callee: Instance, args: Args) -> Val:
     if modules.is_module(m, callee):
         return modules.call(m, callee, args)
-    declared, owner = classes.find(m, callee.cls, "__call__")
-    if declared is not MISSING:
-        return call(m, classes.bind(m, declared, callee, owner), args)
+    found, owner = classes.find(m, callee.cls, "__call__")
+    if found is not MISSING:
+        return call(m, classes.bind(m, found, callee, owner), args)
     return library.call_instance(m, callee, args)
 
 
@@ -182,6 +194,7 @@ def invoke(m: Machine, function: Function, args: Args) -> Val:
     if isinstance(node, p.FunctionDef):
         m.mark_called(defined(node, function.module.program.file))
         m.own_calls.add(args.span)
+        declared.receives(m, frame, function, args)
         if node.is_generator:
             return Generator(function, frame)
     with m.running(node, args.span):
@@ -201,6 +214,8 @@ def _run_body(m: Machine, frame: Frame, function: Function, args: Args) -> Val:
     value = None if value is MISSING else value
     if isinstance(value, Tensor):
         m.tape.capture(value.cells["$node"], "return", args.span, f"{function.name}(...)")
+    if declared.returns(m, function, value):
+        return value
     if isinstance(function.node, p.FunctionDef) and names_a_loss(function.node.qualname):
         demands.note_loss(m, value, defined(function.node, function.module.program.file))
     return value
@@ -280,16 +295,16 @@ def operator_method(m: Machine, frame: Frame, op: str, left: Val, right: Val, sp
     name = _OPERATORS.get(op, "")
     for receiver, other, method in ((left, right, f"__{name}__"), (right, left, f"__r{name}__")):
         if isinstance(receiver, Instance):
-            declared, owner = classes.find(m, receiver.cls, method)
-            if declared is not MISSING:
-                return call(m, classes.bind(m, declared, receiver, owner), Args(span, frame, [other]))
+            found, owner = classes.find(m, receiver.cls, method)
+            if found is not MISSING:
+                return call(m, classes.bind(m, found, receiver, owner), Args(span, frame, [other]))
     return NotImplemented
 
 
 def special_method(m: Machine, frame: Frame, receiver: Val, name: str, span: Span, *given: Val) -> Val:
     """A dunder method of a project instance, NotImplemented if it has none."""
     if isinstance(receiver, Instance):
-        declared, owner = classes.find(m, receiver.cls, name)
-        if declared is not MISSING:
-            return call(m, classes.bind(m, declared, receiver, owner), Args(span, frame, given))
+        found, owner = classes.find(m, receiver.cls, name)
+        if found is not MISSING:
+            return call(m, classes.bind(m, found, receiver, owner), Args(span, frame, given))
     return NotImplemented

@@ -4,6 +4,9 @@ What they ask for is the row's `demand`. "root": an argument is differentiated (
 same without freeing the graph. "input", "layer": the object holds a model; what it makes of the given input is
 differentiated, for that input or for what a held layer makes. "return": a library differentiates what a method of the
 project returns (`training_step`). No library is named here: another one is another row.
+
+The user declares the same of functions of the project (`demands` in the settings): `pkg.Trainer.step:return` for what is
+returned, `pkg.optimise:loss` for an argument.
 """
 
 from __future__ import annotations
@@ -13,18 +16,23 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from gradlint.static import calls, classes, demands
+from gradlint.static import program as p
 from gradlint.static.arguments import Args
-from gradlint.static.machine import Machine
+from gradlint.static.machine import Machine, defined
 from gradlint.static.modes import entered
 from gradlint.static.recording import Input, record
 from gradlint.static.rows import compute, named
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
+    ClassObj,
     DictObj,
+    Frame,
+    Function,
     Instance,
     Lib,
     ListObj,
     Mode,
+    ModuleObj,
     Raised,
     Tensor,
     Val,
@@ -38,8 +46,69 @@ if TYPE_CHECKING:
 
 Call = Callable[[Machine, Val, Args], Val]
 
+RETURN = "return"  #: in a declaration: what is returned
+
 #: with this attribute off, nobody differentiates what `training_step` returns
 _AUTOMATIC = "automatic_optimization"
+
+
+# --- functions that the user declares --------------------------------------------------------------------------------
+
+
+def promised(m: Machine, function: Function) -> list[str]:
+    """What of a function is differentiated where nobody sees it: `return`, or names of parameters.
+
+    A method overrides what is declared of the same method of a base, be that in the project or not.
+    """
+    if not m.catalog.demands or not isinstance(function.node, p.FunctionDef):
+        return []
+    name = function.node.name
+    names = [_dotted(m, function.module, function.node.qualname)]
+    for base in classes.order(function.cls)[1:] if function.cls is not None else ():
+        match base:
+            case ClassObj():
+                names.append(_dotted(m, base.module, f"{base.node.qualname}.{name}"))
+            case Lib():
+                names.append(tuple(f"{base.name}.{name}".split(".")))
+    given = ((tuple(dotted.split(".")), what) for dotted, _, what in (d.partition(":") for d in m.catalog.demands))
+    return [what for dotted, what in given if any(_means(dotted, full) for full in names)]
+
+
+def _dotted(m: Machine, module: ModuleObj, qualname: str) -> tuple[str, ...]:
+    """The path of a file and the names of a definition in it."""
+    path = m.project.path_of(module).with_suffix("")
+    folders = path.parts[:-1] if path.name == "__init__" else path.parts
+    return (*folders, *qualname.split("."))
+
+
+def _means(given: tuple[str, ...], full: tuple[str, ...]) -> bool:
+    """Whether a declared name means a definition: its end, or what a package above takes from the module it is in."""
+    for split in range(len(given)):
+        package, name = given[:split], given[split:]
+        rest = full[: -len(name)]
+        if full[-len(name) :] == name and any(rest[i : i + split] == package for i in range(len(rest) - split + 1)):
+            return True
+    return False
+
+
+def receives(m: Machine, frame: Frame, function: Function, args: Args) -> None:
+    """Write the demands of a call of such a function for its arguments."""
+    for name in promised(m, function):
+        if name != RETURN and isinstance(function.node, p.FunctionDef):
+            span = defined(function.node, function.module.program.file)
+            demands.backward(m, [frame.cells.get(name)], Args(span, args.frame))
+
+
+def returns(m: Machine, function: Function, value: Val) -> bool:
+    """Write the demand for what such a function returns; whether it is one."""
+    if RETURN not in promised(m, function) or not isinstance(function.node, p.FunctionDef):
+        return False
+    root = _returned(m, value)
+    if root is not None:
+        span = defined(function.node, function.module.program.file)
+        label = f"what {function.node.qualname} returns is differentiated"
+        record(m, "training-step", span, [root], [], [], label=label)
+    return True
 
 
 # --- calls that ask for a gradient -----------------------------------------------------------------------------------

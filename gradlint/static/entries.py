@@ -26,7 +26,7 @@ from gradlint.static.sites import below, demand_sites, demands_gradient, dotted,
 from gradlint.static.store import MISSING
 from gradlint.static.units import Ran, Survey, Wanted, whole_file
 from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
-from gradlint.static.words import DECLARING, may_demand
+from gradlint.static.words import DECLARING, may_demand, words_of
 from gradlint.tape import Span
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ class Runs:
         lines = self.project.lines(program.file)
         declaring = any(library in source.text for library in DECLARING)
         packaged = self.project.disk.is_file(path.parent / "__init__.py")
-        wanted = (d for d in _definitions(program.body) if declaring or may_demand(d, lines)) if source.named else ()
+        words = words_of(self.catalog.demands)
+        definitions = _definitions(program.body) if source.named else ()
+        wanted = (d for d in definitions if declaring or may_demand(d, lines, words))
         return Survey(
             program.file,
             read=True,
@@ -233,7 +235,7 @@ def _closures(m: Machine) -> None:
         node, frame = function.node, function.parent
         if not isinstance(node, p.FunctionDef) or frame is None or span in m.called:
             continue
-        if may_demand(node, m.project.lines(span.file)):
+        if may_demand(node, m.project.lines(span.file), words_of(m.catalog.demands)):
             args = Args(span, frame)
             args.rest = True
             with suppress(Raised):

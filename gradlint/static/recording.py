@@ -184,9 +184,9 @@ class Recorder:
 
 
 def record(m: Machine, kind: DemandKind, span: Span, roots: Sequence[int], targets: Sequence[int], labels: Sequence[str],
-           **more: object) -> None:  # fmt: skip
-    """Write a demand on the tape, with what is known of the run at this moment."""
-    label = m.text(span)
+           *, label: str = "", **more: object) -> None:  # fmt: skip
+    """Write a demand on the tape, with what is known of the run at this moment; it is told by its text or another label."""
+    label = label or m.text(span)
     m.sites[span] = label
     m.tape.demand(
         kind=kind, span=span, label=label, roots=tuple(roots), targets=tuple(targets), target_labels=tuple(labels),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,17 +31,24 @@ DECLARING = (
 )
 
 
-def relevant(text: str) -> bool:
-    """Whether a file can matter at all."""
-    return any(word in text for word in (*GATE, *DECLARING)) or ("torch" in text and ("numpy" in text or "np." in text))
+def words_of(demands: Iterable[str]) -> tuple[str, ...]:
+    """The words without which a file cannot hold what the user declares (`pkg.Trainer.step:return`)."""
+    return tuple(sorted({declared.partition(":")[0].rpartition(".")[2] for declared in demands}))
 
 
-def hot(texts: Mapping[Path, str]) -> set[Path]:
+def relevant(text: str, words: Sequence[str] = ()) -> bool:
+    """Whether a file can matter at all; `words` make it matter as well."""
+    return any(word in text for word in (*GATE, *DECLARING, *words)) or (
+        "torch" in text and ("numpy" in text or "np." in text)
+    )
+
+
+def hot(texts: Mapping[Path, str], words: Sequence[str] = ()) -> set[Path]:
     """The files that can matter: those with a word of the gate, and whoever imports such a file, to any depth.
 
     A script that only calls `train()` holds no word itself, but it is where the whole run begins.
     """
-    found = {path for path, text in texts.items() if relevant(text)}
+    found = {path for path, text in texts.items() if relevant(text, words)}
     imports = {path: _imported(text) for path, text in texts.items() if path not in found}
     grown = True
     while grown:
@@ -57,10 +64,10 @@ def _imported(text: str) -> set[str]:
     return {word for match in _IMPORT.finditer(text) for word in _WORD.findall(match.group())}
 
 
-def may_demand(node: p.FunctionDef | p.ClassDef, lines: Sequence[str]) -> bool:
-    """Whether a function or class holds something that asks for a gradient, or calls itself a loss."""
+def may_demand(node: p.FunctionDef | p.ClassDef, lines: Sequence[str], words: Sequence[str] = ()) -> bool:
+    """Whether a function or class holds something that asks for a gradient, one of the words, or calls itself a loss."""
     text = "\n".join(lines[node.place[0] - 1 : node.place[2]])
-    return any(word in text for word in _DEMANDS) or "loss" in text.lower()
+    return any(word in text for word in (*_DEMANDS, *words)) or "loss" in text.lower()
 
 
 def names_a_loss(qualname: str) -> bool:
