@@ -236,6 +236,7 @@ def _sources(
     named = {file.path: text for file, text in read if "torch" in text or relevant(text, words)}
     using = _callers(named, {file.path for file in found.files}, excludes, texts)
     matters = hot({**{file.path: text for file, text in read}, **using}, words)
+    matters |= {file.path for file, text in read if suppress.MARK in text}  # perhaps with nothing to silence
     if using:
         matters |= {file.path for file, _ in read if file.named and file.path in named}  # a caller may ask through it
     for file, text in read:
@@ -337,15 +338,19 @@ def _error_order(error: FileError) -> tuple[object, ...]:
 
 
 def _unused(analysis: Analysis, used: frozenset[tuple[Suppression, str]], active: frozenset[str]) -> list[Finding]:
-    """A finding for every comment that silences nothing, in files that were analysed to the end."""
+    """A finding for every comment that silences nothing: it cannot, or need not in a file that was analysed to the end."""
     rule = analysis.catalog.rule(UNUSED)
     if rule is None or UNUSED not in active:
         return []
+    of = analysis.texts.suppressions
     stopped = {span.file for span in analysis.result.budget} | {error.file for error in analysis.errors}
-    idle = [
-        pair
-        for file in sorted(analysis.result.analysed - stopped)
-        for pair in suppress.unused(analysis.texts.suppressions(file), used, active - _off(analysis, file))
+    told = [
+        *(pair for file in sorted(analysis.result.analysed) for pair in _miswritten(of(file), analysis.catalog.rules)),
+        *(
+            (comment, f"nothing to silence here: {', '.join(rules)}")
+            for file in sorted(analysis.result.analysed - stopped)
+            for comment, rules in suppress.unused(of(file), used, active - _off(analysis, file))
+        ),
     ]
     found = [
         Finding(
@@ -353,29 +358,32 @@ def _unused(analysis: Analysis, used: frozenset[tuple[Suppression, str]], active
             contract="other",
             severity=rule.severity,
             confidence="proved",
-            message=f"nothing to silence here: {', '.join(rules)}",
+            message=message,
             file=comment.file,
             range=comment.range,
             path=(),
             help=rule.help,
             url=rule.url,
         )
-        for comment, rules in idle
+        for comment, message in told
     ]
     return [_named(f, analysis.result, analysis.task.loaded.config) for f in found if _wanted(f, analysis, active)]
 
 
+def _miswritten(comments: Sequence[Suppression], rules: Collection[str]) -> Iterable[tuple[Suppression, str]]:
+    """Comments that can silence nothing as they are written, and why."""
+    for comment in comments:
+        if not comment.rules:
+            yield comment, "names no rule, so it silences nothing: write # gradlint: ignore[rule] and the reason"
+    for comment, name in suppress.unknown(comments, rules):
+        yield comment, f"there is no rule '{name}'{settings.nearest(name, rules)}"
+
+
 def _notes(analysis: Analysis) -> tuple[str, ...]:
-    """What the user should know although it is no finding: folders without files, comments about unknown rules."""
-    rules = analysis.catalog.rules
-    given = [s for file in sorted(analysis.result.analysed) for s in analysis.texts.suppressions(file)]
-    wrong = (
-        f"{analysis.texts.at(s.file, s.range)}: unknown rule '{name}'{settings.nearest(name, rules)}"
-        for s, name in suppress.unknown(given, rules)
-    )
+    """What the user should know although it is no finding: folders without files, notebooks in other languages."""
     other = (
         f"{f.file}: not analysed: a notebook in {analysis.texts.foreign[f.file]}"
         for f in analysis.found.files
         if f.named and f.file in analysis.texts.foreign
     )
-    return (*analysis.notes, *analysis.found.notes, *other, *wrong)
+    return (*analysis.notes, *analysis.found.notes, *other)

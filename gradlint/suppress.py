@@ -1,6 +1,8 @@
 """Suppressions: `# gradlint: ignore[rule] reason` at the cut or the demand, `# gradlint: file-ignore[rule]` anywhere.
 
-An ignore stands on the line, or alone on the line above. Knows comments and findings, not how either came about.
+An ignore stands on the line, or alone above it. On the first or the last line of a statement it speaks of all its lines, so
+that it still holds when a formatter breaks them; inside of brackets, of its own line. Alone above a statement it speaks of
+that statement, of a compound one of its head, decorators included. Knows comments and findings, not how either came about.
 """
 
 from __future__ import annotations
@@ -8,8 +10,10 @@ from __future__ import annotations
 import io
 import re
 import tokenize
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from typing import Literal
 
 import msgspec
@@ -18,6 +22,12 @@ from gradlint.finding import Finding, Place, Position, Range, Step
 
 MARK = "gradlint:"
 _COMMENT = re.compile(r"#\s*gradlint:\s*(file-ignore|ignore)\s*\[([^\]]*)\]")
+#: what is meant to silence something and names no rule
+_MISWRITTEN = re.compile(
+    r"#\s*gradlint:\s*(?:(?:file-)?ignore(?!\s*\[[^\]]*\])|noqa|disable|skip|off)\b[^#]*", re.IGNORECASE
+)
+_NOT_CODE = frozenset((tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE))
+_HEADS = ("def", "class", "async")
 
 
 class Suppression(msgspec.Struct, frozen=True):
@@ -27,11 +37,12 @@ class Suppression(msgspec.Struct, frozen=True):
     rules: tuple[str, ...]
     file: str
     range: Range  #: of the comment's words
-    line: int  #: the line that it speaks of
+    first: int  #: the lines that it speaks of
+    last: int
 
     def speaks_of(self, rule: str, file: str, place: Range) -> bool:
         """Whether it silences this rule at this place."""
-        near = self.scope == "file" or place.start.line <= self.line <= place.end.line
+        near = self.scope == "file" or (place.start.line <= self.last and self.first <= place.end.line)
         return near and rule in self.rules and file == self.file
 
 
@@ -47,8 +58,9 @@ def suppressions(file: str, text: str) -> list[Suppression]:
     """The suppression comments of a file."""
     if MARK not in text:
         return []
+    comments, statements = _tokens(text)
     lines = text.split("\n")
-    return [s for token in _comments(text) for s in _read(file, token, lines)]
+    return [s for token in comments for s in _read(file, token, _spoken(token, lines, statements))]
 
 
 def apply(findings: Iterable[Finding], of: Callable[[str], Sequence[Suppression]]) -> Silenced:
@@ -109,27 +121,68 @@ def _asked_at(finding: Finding, demands: Sequence[Place]) -> Finding:
     return msgspec.structs.replace(finding, path=path, also=tuple(others))
 
 
-def _comments(text: str) -> list[tokenize.TokenInfo]:
-    """The comments up to the first thing that is no Python."""
-    found: list[tokenize.TokenInfo] = []
+# --- comments --------------------------------------------------------------------------------------------------------
+
+
+class _Statement(msgspec.Struct, frozen=True):
+    """A simple statement, or the head of a compound one: its lines and its first word."""
+
+    first: int
+    last: int
+    word: str
+
+
+def _tokens(text: str) -> tuple[list[tokenize.TokenInfo], list[_Statement]]:
+    """The comments and the statements up to the first thing that is no Python."""
+    comments: list[tokenize.TokenInfo] = []
+    statements: list[_Statement] = []
+    begun: tokenize.TokenInfo | None = None
     with suppress(tokenize.TokenError, SyntaxError):
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT and MARK in token.string:
-                found.append(token)
-    return found
+                comments.append(token)
+            elif token.type == tokenize.NEWLINE and begun is not None:
+                statements.append(_Statement(begun.start[0], token.start[0], begun.string))
+                begun = None
+            elif begun is None and token.type not in _NOT_CODE:
+                begun = token
+    return comments, statements
 
 
-def _read(file: str, token: tokenize.TokenInfo, lines: Sequence[str]) -> Iterable[Suppression]:
+def _spoken(token: tokenize.TokenInfo, lines: Sequence[str], statements: Sequence[_Statement]) -> tuple[int, int]:
+    """The first and the last line that a comment speaks of."""
     line, column = token.start
-    spoken = line if lines[line - 1][:column].strip() else _next_code(lines, line)
-    for match in _COMMENT.finditer(token.string):
-        rules = tuple(dict.fromkeys(name.strip() for name in match[2].split(",") if name.strip()))
-        words = Range(Position(line, column + match.start() + 1), Position(line, column + match.end() + 1))
-        yield Suppression("file" if match[1] == "file-ignore" else "line", rules, file, words, spoken)
+    at = bisect_right(statements, line, key=lambda s: s.first) - 1
+    around = statements[at] if at >= 0 and line <= statements[at].last else None
+    if lines[line - 1][:column].strip():
+        whole = around is not None and line in (around.first, around.last)
+        return (around.first, around.last) if around is not None and whole else (line, line)
+    below = _below(lines, line)
+    if around is not None or at + 1 == len(statements) or statements[at + 1].first != below:
+        return below, below
+    return below, _head_end(statements[at + 1 :])
 
 
-def _next_code(lines: Sequence[str], line: int) -> int:
+def _head_end(statements: Sequence[_Statement]) -> int:
+    """The last line of a statement; of decorators, that of the head they stand over."""
+    decorators = sum(1 for _ in takewhile(lambda s: s.word == "@", statements))
+    following = statements[decorators : decorators + 1]
+    return following[0].last if following and (not decorators or following[0].word in _HEADS) else statements[0].last
+
+
+def _below(lines: Sequence[str], line: int) -> int:
     """The line below a comment that stands alone; further comments between them do not matter."""
     while line < len(lines) and lines[line].lstrip().startswith("#"):
         line += 1
     return line + 1
+
+
+def _read(file: str, token: tokenize.TokenInfo, spoken: tuple[int, int]) -> Iterable[Suppression]:
+    """What a comment says."""
+    line, column = token.start
+    for match in (*_COMMENT.finditer(token.string), *_MISWRITTEN.finditer(token.string)):
+        scope, named = match.groups() if match.re is _COMMENT else ("", "")
+        rules = tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip()))
+        end = match.start() + len(match[0].rstrip())
+        words = Range(Position(line, column + match.start() + 1), Position(line, column + end + 1))
+        yield Suppression("file" if scope == "file-ignore" else "line", rules, file, words, *spoken)

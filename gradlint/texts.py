@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gradlint import discovery, notebook, suppress
-from gradlint.finding import FileError, Range
+from gradlint.finding import FileError
 from gradlint.notebook import Notebook, NotebookError
 from gradlint.suppress import Suppression
 
@@ -87,14 +87,6 @@ class Texts:
         if file not in self._suppressions:
             self._suppressions[file] = suppress.suppressions(file, self._texts.get(file, ""))
         return self._suppressions[file]
-
-    def at(self, file: str, there: Range) -> str:
-        """A place of a text as people read it."""
-        start = there.start
-        if file not in self.notebooks:
-            return f"{file}:{start.line}:{start.column}"
-        cell, line = self.notebooks[file].place(start.line)
-        return f"{file}:cell {cell}:{line}:{start.column}"
 
     def errors(self, file: str) -> Sequence[FileError]:
         """What is wrong with single cells of a file."""

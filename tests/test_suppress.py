@@ -111,4 +111,4 @@ def test_unused_and_unknown_names() -> None:
 def test_the_place_of_a_comment_is_its_words() -> None:
     text = "é = 1  # noqa  # gradlint: ignore[detach] because\n"
     (comment,) = suppressions("a.py", text)
-    assert comment == Suppression("line", ("detach",), "a.py", at(text, "# gradlint: ignore[detach]"), 1)
+    assert comment == Suppression("line", ("detach",), "a.py", at(text, "# gradlint: ignore[detach]"), 1, 1)

@@ -8,16 +8,17 @@ from gradlint.finding import Edit, Finding, Position, Range
 from gradlint.fixes import Repair, Shop
 from gradlint.fixes._source import Source
 
+_IDLE = "nothing to silence here: "
 _NAMES = re.compile(r"(.*\[)([^\]]*)(\])", re.DOTALL)
 
 
 def repair(finding: Finding, shop: Shop) -> Repair | None:
-    """Take the names out of the brackets, or the whole comment away."""
+    """Take the names out of the brackets, or the whole comment away; what is only misspelt is left to the user."""
     source = shop.sources[finding.file]
     words = _NAMES.fullmatch(source.between(finding.range))
-    if words is None:
+    if words is None or not finding.message.startswith(_IDLE):
         return None
-    idle = {name.strip() for name in finding.message.rpartition(": ")[2].split(",")}
+    idle = {name.strip() for name in finding.message.removeprefix(_IDLE).split(",")}
     left = [name.strip() for name in words[2].split(",") if name.strip() and name.strip() not in idle]
     if left:
         return Repair("remove", (Edit(source.file, finding.range, f"{words[1]}{', '.join(left)}{words[3]}"),))
