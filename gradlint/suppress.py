@@ -27,6 +27,7 @@ _MISWRITTEN = re.compile(
     r"#\s*gradlint:\s*(?:(?:file-)?ignore(?!\s*\[[^\]]*\])|noqa|disable|skip|off)\b[^#]*", re.IGNORECASE
 )
 _NOT_CODE = frozenset((tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE))
+_CLOSING = (")", "]", "}")
 _HEADS = ("def", "class", "async")
 
 
@@ -125,27 +126,37 @@ def _asked_at(finding: Finding, demands: Sequence[Place]) -> Finding:
 
 
 class _Statement(msgspec.Struct, frozen=True):
-    """A simple statement, or the head of a compound one: its lines and its first word."""
+    """A simple statement, or the head of a compound one: its lines, its first word, and the line of its last one.
+
+    Behind the last word stand closing brackets only; formatters put the comment of a statement there when they break its lines.
+    """
 
     first: int
     last: int
     word: str
+    end: int
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """The lines on which a comment speaks of the whole statement."""
+        return self.first, self.last, self.end
 
 
 def _tokens(text: str) -> tuple[list[tokenize.TokenInfo], list[_Statement]]:
     """The comments and the statements up to the first thing that is no Python."""
     comments: list[tokenize.TokenInfo] = []
     statements: list[_Statement] = []
-    begun: tokenize.TokenInfo | None = None
+    words: list[tokenize.TokenInfo] = []  #: of the statement that has begun, without closing brackets
     with suppress(tokenize.TokenError, SyntaxError):
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT and MARK in token.string:
                 comments.append(token)
-            elif token.type == tokenize.NEWLINE and begun is not None:
-                statements.append(_Statement(begun.start[0], token.start[0], begun.string))
-                begun = None
-            elif begun is None and token.type not in _NOT_CODE:
-                begun = token
+            elif token.type == tokenize.NEWLINE and words:
+                end = words[-1].end[0] if words[-1].string != "," else words[0].start[0]
+                statements.append(_Statement(words[0].start[0], token.start[0], words[0].string, end))
+                words = []
+            elif token.type not in _NOT_CODE and token.string not in _CLOSING:
+                words.append(token)
     return comments, statements
 
 
@@ -155,8 +166,7 @@ def _spoken(token: tokenize.TokenInfo, lines: Sequence[str], statements: Sequenc
     at = bisect_right(statements, line, key=lambda s: s.first) - 1
     around = statements[at] if at >= 0 and line <= statements[at].last else None
     if lines[line - 1][:column].strip():
-        whole = around is not None and line in (around.first, around.last)
-        return (around.first, around.last) if around is not None and whole else (line, line)
+        return (around.first, around.last) if around is not None and line in around.edges else (line, line)
     below = _below(lines, line)
     if around is not None or at + 1 == len(statements) or statements[at + 1].first != below:
         return below, below
