@@ -144,8 +144,9 @@ class Catalog:
         A cache in `folder` holds gradlint's own data ready for use; where it is of no use nothing but time is lost.
         """
         own = _own(folder)
-        rows = {**own._rows, **own._patterns, **read_models(extra)}
-        return cls(own.rules, rows, extra, demands) if extra or demands else own
+        if not extra and not demands:
+            return own
+        return cls(own.rules, {**own._rows, **own._patterns, **read_models(extra)}, extra, demands)
 
     def rule(self, slug: str) -> Rule | None:
         """The rule of this name."""
