@@ -35,6 +35,7 @@ from gradlint.static.values import (
     content,
     dict_items,
     is_raw,
+    options,
 )  # fmt: skip
 from gradlint.tape import Span
 
@@ -101,6 +102,8 @@ def sequence(m: Machine, frame: Frame, value: Val, span: Span) -> tuple[list[Val
 def _iterate_instance(m: Machine, frame: Frame, value: Instance, span: Span) -> tuple[list[Val], bool]:
     from gradlint.static import modules
 
+    if "$inner" in value.cells:
+        return sequence(m, frame, value.cells["$inner"], span)
     known = modules.iterate(m, value, span)
     if known is not NotImplemented:
         return known  # type: ignore[no-any-return]
@@ -266,6 +269,10 @@ def set_item(m: Machine, frame: Frame, receiver: Val, index: Val, value: Val, sp
         case Unknown():
             if plain(index):
                 m.set(receiver, ("i", index), value)
+        case Instance() if "$inner" in receiver.cells:  # a class that derives from a dict or a list
+            for inner in options(receiver.cells["$inner"]):
+                set_item(m, frame, inner, index, value, span)
+            return
         case Instance():
             from gradlint.static import modules
 

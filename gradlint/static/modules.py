@@ -12,7 +12,6 @@ from gradlint.static import (
     builtin_functions,
     calls,
     classes,
-    containers,
     gradients,
     hooks,
     layers,
@@ -200,7 +199,7 @@ def read(m: Machine, frame: object, value: Instance, name: str, span: Span) -> V
     if isinstance(value.cls, Lib) and not is_module(m, value):
         return layers.read_library(m, value, name, span)
     if not is_module(m, value):
-        inner = value.cells.get("$inner")
+        inner = options(value.cells.get("$inner"))[0]
         table = methods.DICT if isinstance(inner, DictObj) else methods.LIST
         return Native(value, name) if inner is not None and name in table else NotImplemented
     if name == "_modules":
@@ -244,13 +243,6 @@ def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
 
 def set_item(m: Machine, value: Instance, index: Val, given: Val) -> Val:
     """`sequential[i] = module`, `modules["name"] = module`."""
-    if "$inner" in value.cells:
-        inner = value.cells["$inner"]
-        if isinstance(inner, DictObj):
-            m.set(inner, ("k", index), given)
-        else:
-            containers.set_position(m, inner, index, given)
-        return None
     if is_module(m, value) and isinstance(index, (int, str)):
         m.set(value, str(index), given)
         return None
@@ -263,11 +255,6 @@ def iterate(m: Machine, value: Instance, span: Span) -> Val:
         return layers.batches(m, value, span)
     if "$tensors" in value.cells:
         return [get_item(m, value, Scalar(), span)], False
-    if "$inner" in value.cells:
-        inner = value.cells["$inner"]
-        if isinstance(inner, DictObj):
-            return [k for k, _ in dict_items(inner)], not containers.is_open(inner)
-        return list(content(inner)), not containers.is_open(inner)
     if not is_module(m, value):
         return NotImplemented
     base = library_name(m, value)
