@@ -27,7 +27,7 @@ from gradlint.static.store import MISSING
 from gradlint.static.units import Ran, Survey, Wanted, whole_file
 from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
 from gradlint.static.words import DECLARING, may_demand, words_of
-from gradlint.tape import Span
+from gradlint.tape import Hook, Span
 
 if TYPE_CHECKING:
     from gradlint.catalog import Catalog
@@ -72,12 +72,14 @@ class Runs:
         with _guarded(ran):
             try:
                 _whole_program(m, path)
-                _closures(m)
             except BudgetHit:
                 ran.budget.append(m.here())
                 m.bounds["steps of a whole run"] += 1
                 m.outside_code = True  # what would have come is not known
-            _collect(m, ran)
+            hooked, m.whole = hooks.records(m), False
+            with suppress(BudgetHit):
+                _closures(m)
+            _collect(m, ran, hooked=hooked)
         return ran
 
     def rest(self, survey: Survey, path: Path, called: AbstractSet[Span]) -> Iterator[Ran]:
@@ -219,18 +221,17 @@ def _internal(file: str, message: str) -> FileError:
     return FileError(file, 1, 1, "internal", f"gradlint could not analyse this file: {message}")
 
 
-def _collect(m: Machine, ran: Ran, before: Counter[str] | None = None) -> None:
-    """What a run leaves behind; `before` it bounds had been hit so often."""
+def _collect(m: Machine, ran: Ran, before: Counter[str] | None = None, hooked: list[Hook] | None = None) -> None:
+    """What a run leaves behind; `before` it bounds had been hit so often. `hooked` is what became of its hooks, if that is known."""
     ran.bounds = dict(m.bounds - before if before else m.bounds)
     ran.called, ran.measured, ran.own_calls = set(m.called), set(m.measured), set(m.own_calls)
     ran.reached = set(m.sites)
     ran.context = {path.as_posix() for path in m.read}
-    ran.tape = m.tape.tape(hooks.records(m), flags.notes(m))
+    ran.tape = m.tape.tape(hooks.records(m) if hooked is None else hooked, flags.notes(m))
 
 
 def _closures(m: Machine) -> None:
     """What a run defined inside its functions and did not call, on unknown arguments: code outside may call it."""
-    m.whole = False
     for span, function in list(m.closures.items()):
         node, frame = function.node, function.parent
         if not isinstance(node, p.FunctionDef) or frame is None or span in m.called:
