@@ -6,7 +6,8 @@ The only module beside the command line that knows all parts. libcst comes in wi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from gradlint.texts import Texts, parses
 
 if TYPE_CHECKING:
     from gradlint.engine import Verdict
-    from gradlint.static import Result, Source
+    from gradlint.static import Crew, Result, Source
 
 Watch = Callable[[int, int, str], None]  #: told how much is done, of how much, and what comes now
 
@@ -46,6 +47,7 @@ class Task(msgspec.Struct, frozen=True):
     excludes: tuple[discovery.Patterns, ...] = ()  #: besides those of the settings
     force_exclude: bool = False
     cache: Path | None = None  #: where answers are kept; without it every question is asked anew
+    jobs: int = 1  #: processes that may be used
     buffers: Mapping[Path, str | bytes] = {}  #: absolute path -> a text that counts instead of what is on disk
 
 
@@ -122,7 +124,7 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> 
     if known is not None:
         result = known.result
     else:
-        result, verdicts, known = _asked(sources, catalog, answers.read, watch, tapes=not recall)
+        result, verdicts, known = _asked(sources, catalog, answers.read, watch, task.jobs if recall else None)
         answers.keep(known, result)
     errors = (*found.errors, *unread, *known.errors, *known.broken, *_left(result))
     return Analysis(
@@ -142,18 +144,39 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> 
 
 
 def _asked(
-    sources: Sequence[Source], catalog: Catalog, read: Callable[[Path], str | None], watch: Watch | None, *, tapes: bool
+    sources: Sequence[Source],
+    catalog: Catalog,
+    read: Callable[[Path], str | None],
+    watch: Watch | None,
+    jobs: int | None,
 ) -> tuple[Result, list[Verdict], Answer]:
-    """The files run and judged, and what of that can be kept."""
+    """The files run and judged, and what of that can be kept. Without a number of processes the tapes are kept as well."""
     from gradlint import engine, static
-    from gradlint.judging import Judges, verdicts
+    from gradlint.judging import verdicts
 
-    crew = Judges(sources, catalog, read, tapes=tapes) if sources else None
-    result = static.analyse(sources, catalog, read=read, watch=watch or static.ignore, crew=crew)
+    with _crew(sources, catalog, read, jobs) as crew:
+        result = static.analyse(sources, catalog, read=read, watch=watch or static.ignore, crew=crew)
     judged, broken = verdicts(result.runs, result.measured)
     findings, sites = engine.merge(judged)
     kept = (result.errors, result.analysed, result.context, result.sites, result.functions, result.budget)
     return result, judged, Answer(*kept, findings=findings, judged=sites, broken=broken)
+
+
+@contextmanager
+def _crew(
+    sources: Sequence[Source], catalog: Catalog, read: Callable[[Path], str | None], jobs: int | None
+) -> Iterator[Crew | None]:
+    if not sources:
+        yield None
+    elif jobs is None:
+        from gradlint.judging import Judges
+
+        yield Judges(sources, catalog, read, tapes=True)
+    else:
+        from gradlint.crew import crew
+
+        with closing(crew(sources, catalog, read, jobs=jobs)) as made:
+            yield made
 
 
 def reported(analysis: Analysis) -> Outcome:

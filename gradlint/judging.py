@@ -39,6 +39,9 @@ class Judges:
         self._tapes = tapes
         self.asked = self._crew.asked
 
+    def close(self) -> None:
+        """Nothing is to be ended."""
+
     def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
         """What the texts of some files say."""
         return self._crew.survey(paths, begin)

@@ -40,7 +40,9 @@ STDIN = "-"
     type=click.Path(path_type=Path),
     help="Where the cache lies (default: .gradlint_cache in the project).",
 )
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Accepted; there is only one process yet.")
+@click.option(
+    "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="At most N processes (default: one per core)."
+)
 @click.option(
     "--confirm", metavar="SCRIPT", help="Also execute this script, and say what it proves: --confirm SCRIPT -- ARGS"
 )
@@ -77,6 +79,7 @@ def _confirmed(task: Task, options: dict[str, Any], watch: Watch, args: tuple[st
 def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
     from gradlint import api, cache
     from gradlint.discovery import Patterns, absolute
+    from gradlint.processes import cores
 
     paths = options["paths"]
     folder = absolute(options["cache_dir"]) if options["cache_dir"] else cache.home([absolute(p) for p in paths])
@@ -88,5 +91,6 @@ def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
         excludes=(Patterns(Path.cwd(), options["exclude"]),) if options["exclude"] else (),
         force_exclude=options["force_exclude"],
         cache=None if options["no_cache"] else folder,
+        jobs=options["jobs"] or cores(),
         buffers={absolute(name): sys.stdin.buffer.read()} if STDIN in paths else {},
     )

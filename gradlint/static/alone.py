@@ -34,6 +34,9 @@ class Alone:
         self.runs = Runs(self._project, catalog, tapes=tapes)
         self.asked = self._project.disk.asked
 
+    def close(self) -> None:
+        """Nothing is to be ended."""
+
     def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
         """What the texts of some files say."""
         for path in paths:

@@ -155,8 +155,7 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
 
 
 def _program(m: Machine, path: Path) -> p.Module | None:
-    if m.project.source(path) is not None:
-        m.read.add(path)
+    m.read.add(path)
     return m.project.program(path)
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import TypeVar
 
 from gradlint.static.source import Source, Watch
 from gradlint.static.units import Crew, Ran, Survey, whole_file
 from gradlint.tape import Span
+
+R = TypeVar("R", bound=Ran)
 
 
 class Replay:
@@ -78,7 +81,7 @@ def scripts(surveys: Mapping[Path, Survey]) -> list[Path]:
     return [p for p, s in surveys.items() if s.guarded or (s.acts and p.as_posix() not in imported)]
 
 
-def order(survey: Survey, called: AbstractSet[Span], ask: Callable[[Span], Ran]) -> Iterator[Ran]:
+def order(survey: Survey, called: AbstractSet[Span], ask: Callable[[Span], R]) -> Iterator[R]:
     """The partial runs of a file, given what was called before: first the module, then each definition left to be run."""
     called = set(called)
     if all(wanted.called(called) for wanted in survey.wanted):
@@ -95,7 +98,7 @@ def order(survey: Survey, called: AbstractSet[Span], ask: Callable[[Span], Ran])
                 yield ran
 
 
-def _one(span: Span, others: Sequence[Span], called: set[Span], ask: Callable[[Span], Ran]) -> Iterator[Ran]:
+def _one(span: Span, others: Sequence[Span], called: set[Span], ask: Callable[[Span], R]) -> Iterator[R]:
     """A function, or a class: its object and then its methods."""
     first = ask(span)
     yield first

@@ -24,9 +24,9 @@ class Wanted(msgspec.Struct, frozen=True):
     methods: tuple[Span, ...] | None = None
     others: tuple[Span, ...] = ()  #: the methods but for the constructor
 
-    def called(self, called: set[Span]) -> bool:
+    def called(self, called: AbstractSet[Span]) -> bool:
         """Whether nothing of it is left to be run."""
-        return self.span in called if self.methods is None else called.issuperset(self.methods)
+        return self.span in called if self.methods is None else all(m in called for m in self.methods)
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -83,3 +83,6 @@ class Crew(Protocol):
 
     def rest(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> Iterator[Ran]:
         """The partial runs of a file, given all that was called before."""
+
+    def close(self) -> None:
+        """Nothing more will be asked."""

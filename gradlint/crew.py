@@ -1,0 +1,149 @@
+"""Who runs the units: this process, or several. What is found is the same; so are the errors but for a process that dies.
+
+The processes are forked before libcst is imported, and get the largest files first. Partial runs are made before it is known
+all that was called before: those that turn out not to count are left out, those that are missing are made then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from gradlint.finding import FileError
+from gradlint.judging import Judged, Judges
+from gradlint.processes import Died, Processes, available
+from gradlint.static.replay import order
+from gradlint.static.source import Source
+from gradlint.static.units import Begin, Crew, Survey, whole_file
+from gradlint.tape import Span
+
+if TYPE_CHECKING:
+    from gradlint.catalog import Catalog
+
+LITTLE = 150_000  #: characters of source that one process has done before another is ready
+
+Read = Callable[[Path], str | None]
+
+
+class _Question(NamedTuple):
+    """One unit."""
+
+    kind: Literal["survey", "whole", "rest"]
+    path: Path
+    survey: Survey | None = None
+    called: frozenset[Span] = frozenset()  #: of this file, before it
+
+
+class _Answer(NamedTuple):
+    """What became of a unit, and what was asked of the disk for it."""
+
+    survey: Survey | None
+    runs: list[Judged]
+    asked: dict[Path, str]
+
+
+def crew(sources: Sequence[Source], catalog: Catalog, read: Read, *, jobs: int) -> Crew:
+    """As many processes as are worth it, at most `jobs`."""
+    number = min(jobs, len(sources))
+    if number > 1 and available() and sum(len(s.text) for s in sources) >= LITTLE:
+        return Several(sources, catalog, read, number)
+    return Judges(sources, catalog, read, tapes=False)
+
+
+class Several:
+    """A crew of processes."""
+
+    def __init__(self, sources: Sequence[Source], catalog: Catalog, read: Read, number: int) -> None:
+        self.asked: dict[Path, str] = {}
+        self._sources = {s.path: s for s in sources}
+        self._processes: Processes[_Question, _Answer] = Processes(number, lambda: _worker(sources, catalog, read))
+        self._coming: Iterator[tuple[_Question, list[Judged]]] = iter(())
+        self._rests: dict[Path, list[Judged]] = {}
+
+    def close(self) -> None:
+        """End the processes."""
+        self._processes.close()
+
+    def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
+        """What the texts of some files say."""
+        for question, answer in self._answers([_Question("survey", path) for path in paths], begin):
+            if isinstance(answer, Died):
+                file = self._sources[question.path].file
+                yield question.path, Survey(file, error=_death(file, answer))
+            elif answer.survey is not None:
+                yield question.path, answer.survey
+
+    def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Judged]]:
+        """The runs of some files as scripts."""
+        for question, runs in self._runs([_Question("whole", path) for path in paths], begin):
+            yield question.path, runs[0]
+
+    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span]) -> None:
+        """Begin with the partial runs of these files."""
+        by_file: dict[str, set[Span]] = {}
+        for span in called:
+            by_file.setdefault(span.file, set()).add(span)
+        wanted = {p: s for p, s in surveys.items() if not all(w.called(called) for w in s.wanted)}
+        questions = [_Question("rest", p, s, frozenset(by_file.get(s.file, ()))) for p, s in wanted.items()]
+        self._coming = self._runs(questions, lambda _: None)
+
+    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> Iterator[Judged]:
+        """The partial runs of a file, given all that was called before."""
+        if all(wanted.called(called) for wanted in survey.wanted):
+            return iter(())
+        while path not in self._rests:
+            question, runs = next(self._coming)
+            self._rests[question.path] = runs
+        made = {ran.key: ran for ran in self._rests.pop(path)}
+        try:
+            return iter(list(order(survey, called, made.__getitem__)))
+        except KeyError:  # a run was left out because of one that does not count
+            return iter(self._again(path, survey, called))
+
+    def _again(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> list[Judged]:
+        self._rests |= {question.path: runs for question, runs in self._coming}
+        question = _Question("rest", path, survey, frozenset(s for s in called if s.file == survey.file))
+        return [ran for _, runs in self._runs([question], lambda _: None) for ran in runs]
+
+    def _runs(self, questions: Sequence[_Question], begin: Begin) -> Iterator[tuple[_Question, list[Judged]]]:
+        for question, answer in self._answers(questions, begin):
+            file = self._sources[question.path].file
+            if isinstance(answer, Died):
+                yield question, [Judged(whole_file(file), errors=[_death(file, answer)], failed=True)]
+            else:
+                yield question, answer.runs
+
+    def _answers(self, questions: Sequence[_Question], begin: Begin) -> Iterator[tuple[_Question, _Answer | Died]]:
+        largest_first = sorted(questions, key=lambda q: -len(self._sources[q.path].text))
+        for question, answer in self._processes.answers(largest_first, lambda q: begin(q.path)):
+            if not isinstance(answer, Died):
+                self.asked |= answer.asked
+            yield question, answer
+
+
+def _death(file: str, died: Died) -> FileError:
+    told = f"the process that analysed this file was ended by {died.how}; everything else is reported"
+    return FileError(file, 1, 1, "internal", told)
+
+
+def _worker(sources: Sequence[Source], catalog: Catalog, read: Read) -> Callable[[_Question], _Answer]:
+    """What answers in one of the processes."""
+    judges = Judges(sources, catalog, read, tapes=False)
+    told: set[Path] = set()
+
+    def answer(question: _Question) -> _Answer:
+        survey, runs = None, []
+        match question:
+            case _Question("survey", path):
+                ((_, survey),) = judges.survey([path], lambda _: None)
+            case _Question("whole", path):
+                runs = [ran for _, ran in judges.whole([path], lambda _: None)]
+            case _Question("rest", path, Survey() as known, called):
+                runs = list(judges.rest(path, known, called))
+        new = {path: kind for path, kind in list(judges.asked.items()) if path not in told}
+        told.update(new)
+        return _Answer(survey, runs, new)
+
+    return answer
