@@ -22,7 +22,7 @@ from gradlint.cli import main
 from gradlint.finding import FileError, Finding, Site
 from gradlint.report import schema
 from gradlint.static import Result, Source
-from gradlint.tape import Span, Tape
+from gradlint.tape import Tape
 from tests.made import CAM, CUT, DEMAND, at, detach, site, span
 
 BROKEN = "def f(:\n"
@@ -282,18 +282,9 @@ def test_a_defect_of_the_engine_is_an_error_of_one_run(monkeypatch: pytest.Monke
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr(engine, "judge", judge)
-    monkeypatch.setattr(static, "analyse", _one_value)
     result = invoke("cam.py", "--output-format", "concise")
     assert result.exit_code == 2
     assert "cam.py:1:1: internal: gradlint could not judge a run: ZeroDivisionError: oops" in result.stdout
-
-
-def _one_value(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Path], str | None], **_: Any) -> Result:
-    from gradlint.tape import Kind, Value
-
-    result = analysed(sources, catalog, read=read)
-    value = Value(0, Kind.TENSOR, Span("cam.py", 1, 1, 1, 2), "x", 0)
-    return msgspec.structs.replace(result, tapes=[Tape(values=[value])])
 
 
 def test_a_defect_of_gradlint_is_no_finding(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
