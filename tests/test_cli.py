@@ -277,7 +277,10 @@ def test_a_finding_between_other_files_is_left_out(folder: Path, monkeypatch: py
     assert [f.path[-1].file for f in gradlint.check(["cam.py"]).findings] == ["cam.py"]
 
 
-def test_a_defect_of_the_engine_is_an_error_of_one_run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_a_defect_of_the_engine_is_an_error_of_one_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cam.py").write_text(CAM, encoding="utf-8")
+
     def judge(tape: Tape, catalog: Catalog) -> list[Any]:
         raise ZeroDivisionError("oops")
 
