@@ -58,7 +58,7 @@ class Judges:
         return (self._judged(ran) for ran in self._crew.rest(path, survey, called))
 
     def _judged(self, ran: Ran) -> Judged:
-        verdicts, broken = _verdicts(ran.tape, self._catalog) if ran.tape else ([], [])
+        verdicts, broken = _verdicts(ran.tape, ran.key.file, self._catalog) if ran.tape else ([], [])
         fields = {name: getattr(ran, name) for name in ran.__struct_fields__}
         made = Judged(**fields, verdicts=verdicts, broken=broken)
         if not self._tapes:
@@ -66,14 +66,13 @@ class Judges:
         return made
 
 
-def _verdicts(tape: Tape, catalog: Catalog) -> tuple[list[Verdict], list[FileError]]:
+def _verdicts(tape: Tape, file: str, catalog: Catalog) -> tuple[list[Verdict], list[FileError]]:
     """All verdicts of a tape; a defect of the engine costs one run, and is reported."""
     from gradlint import engine
 
     try:
         return engine.judge(tape, catalog), []
     except Exception as error:
-        file = tape.demands[0].span.file if tape.demands else tape.values[0].span.file
         told = f"gradlint could not judge a run: {type(error).__name__}: {error}"
         return [], [FileError(file, 1, 1, "internal", told)]
 
