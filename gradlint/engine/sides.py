@@ -8,6 +8,7 @@ of its two sides, or, where a program stops before it, by what the program calls
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from gradlint.engine import paths
@@ -28,7 +29,7 @@ class Sides:
 
     def __init__(self, graph: Graph, demands: list[Demand]) -> None:
         self.graph = graph
-        self.demands = [d for d in demands if d.roots]
+        self.demands = sorted((d for d in demands if d.roots), key=lambda d: d.time)
         self.gradient = made_of(graph, {v.id for v in graph.values if v.gradient})
         on_the_way = {a for d in self.demands for r in d.roots for a in graph.towards(r)
                       if graph.into[a] and graph.strength[a] > 0}  # fmt: skip
@@ -44,12 +45,13 @@ class Sides:
     def meets(self, value: int, other: set[int]) -> bool:
         """Whether the value is multiplied with the other side later."""
         changed = made_of(self.graph, {value})
-        factors = ([e.src for e in edges if e.product] for edges in self.graph.into)
-        return any(any(s in changed for s in f) and any(s in other and s not in changed for s in f) for f in factors)
+        products = {e.dst for v in changed for e in self.graph.out[v] if e.product}
+        return any(e.product and e.src in other and e.src not in changed for p in products for e in self.graph.into[p])
 
     def demand(self, time: int) -> Demand | None:
         """The last demand before that moment: the one whose map it is."""
-        return max((d for d in self.demands if d.time < time), key=lambda d: d.time, default=None)
+        earlier = bisect_left(self.demands, time, key=lambda d: d.time)
+        return self.demands[earlier - 1] if earlier else None
 
 
 def judge(case: Case, demands: list[Demand]) -> list[tuple[Demand, Finding]]:
