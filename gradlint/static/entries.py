@@ -17,10 +17,11 @@ from gradlint.finding import FileError
 from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
-from gradlint.static.budget import PARTIAL_RUN, WHOLE_RUN, BudgetHit
+from gradlint.static.budget import WHOLE_RUN, BudgetHit
 from gradlint.static.imports import Project
 from gradlint.static.machine import Machine, defined
 from gradlint.static.moments import Moment
+from gradlint.static.packages import Packages
 from gradlint.static.replay import order
 from gradlint.static.sites import below, demand_sites, demands_gradient, dotted, functions_of
 from gradlint.static.store import MISSING
@@ -39,6 +40,7 @@ class Runs:
     def __init__(self, project: Project, catalog: Catalog, *, tapes: bool = True) -> None:
         self.project = project
         self.catalog = catalog
+        self._packages = Packages(project, catalog)
         self.tapes = tapes  #: whether runs that add nothing to be judged leave tapes as well
 
     def survey(self, path: Path) -> Survey:
@@ -88,8 +90,7 @@ class Runs:
 
     def beginnings(self, path: Path, survey: Survey) -> Beginnings:
         """Where the partial runs of a file begin."""
-        m = Machine(self.catalog, self.project, PARTIAL_RUN, whole=False)
-        return Beginnings(m, path, survey.file, tapes=self.tapes)
+        return Beginnings(self._packages.machine(path), path, survey.file, tapes=self.tapes)
 
     def _name(self, path: Path) -> str:
         source = self.project.source(path)
