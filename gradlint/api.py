@@ -48,6 +48,7 @@ class Task(msgspec.Struct, frozen=True):
     force_exclude: bool = False
     cache: Path | None = None  #: where answers are kept; without it every question is asked anew
     jobs: int = 1  #: processes that may be used
+    found: Found | None = None  #: the files, where somebody has looked for them already
     buffers: Mapping[Path, str | bytes] = {}  #: absolute path -> a text that counts instead of what is on disk
 
 
@@ -78,19 +79,26 @@ class Outcome(msgspec.Struct, frozen=True):
     texts: Texts
     rules: dict[str, Rule]
     asked: frozenset[str] = frozenset()  #: the files that were to be linted
+    fail_on: Mapping[str, str] = {}  #: of files whose project has a setting of its own
 
     @property
     def interrupted(self) -> bool:
         """Whether somebody ended the run before it was done."""
         return any(error.kind == "interrupted" for error in self.report.errors)
 
-    def status(self, fail_on: str, *, exit_zero: bool = False) -> int:
-        """The exit status: 2 wins over 1 wins over 0."""
+    def status(self, fail_on: str | None, default: str = "warning", *, exit_zero: bool = False) -> int:
+        """The exit status: 2 wins over 1 wins over 0.
+
+        `fail_on` counts more than the setting of a file's project, that more than `default`.
+        """
         if self.report.errors or self.problems:
             return 2
         order = ("info", "warning", "error")
-        counted = order[order.index(fail_on) :]
-        fails = any(f.severity in counted and f.runtime.status != "refuted" for f in self.report.findings)
+        fails = any(
+            order.index(f.severity) >= order.index(fail_on or self.fail_on.get(f.file, default))
+            for f in self.report.findings
+            if f.runtime.status != "refuted"
+        )
         return int(fails and not exit_zero)
 
 
@@ -115,7 +123,7 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> 
     catalog, problems = knowledge(task.loaded, task.cache)
     texts = Texts(task.buffers)
     excludes = [*task.loaded.excludes(), *task.excludes]
-    found = discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
+    found = task.found or discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
     sources, gated, unread = _sources(found, texts, excludes, catalog)
     folder = task.cache if recall and not task.buffers else None
     answers = Answers(folder, sources, catalog, texts)
@@ -188,7 +196,7 @@ def reported(analysis: Analysis) -> Outcome:
     wanted = [_named(f, result, config) for f in analysis.findings if _wanted(f, analysis, active)]
     silenced = suppress.apply(wanted, texts.suppressions)
     idle = suppress.apply(_unused(analysis, silenced.used, active), texts.suppressions)
-    findings = sorted((*silenced.findings, *idle.findings), key=_order)
+    findings = sorted((*silenced.findings, *idle.findings), key=order)
     if findings:
         from gradlint import fixes
 
@@ -196,7 +204,7 @@ def reported(analysis: Analysis) -> Outcome:
     notebooks = texts.notebooks
     report = Report(
         findings=tuple(placed.finding(f, notebooks) for f in fingerprinted(findings, texts.lines)),
-        errors=tuple(sorted((placed.error(e, notebooks) for e in analysis.errors), key=_error_order)),
+        errors=tuple(sorted((placed.error(e, notebooks) for e in analysis.errors), key=error_order)),
         summary=_summary(analysis, findings, silenced.count + idle.count),
     )
     sites = tuple(placed.site(site, notebooks) for site in analysis.sites)
@@ -347,7 +355,7 @@ def _named(finding: Finding, result: Result, config: Config) -> Finding:
     return msgspec.structs.replace(finding, symbol=symbol, severity=severity)
 
 
-def _order(finding: Finding) -> tuple[object, ...]:
+def order(finding: Finding) -> tuple[object, ...]:
     """The order of the report, by whole paths: it must not depend on the working directory."""
     demand = next((s for s in reversed(finding.path) if s.role == "demand"), finding)
     return (
@@ -356,7 +364,8 @@ def _order(finding: Finding) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _error_order(error: FileError) -> tuple[object, ...]:
+def error_order(error: FileError) -> tuple[object, ...]:
+    """The order of the errors."""
     return (discovery.absolute(error.file), error.cell or 0, error.line, error.column, error.message)
 
 

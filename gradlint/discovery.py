@@ -86,7 +86,7 @@ def find(
         path = absolute(given)
         if path not in buffers and not path.exists():
             errors.append(FileError(shown(path), 1, 1, "unreadable", "no such file or folder"))
-        elif force and _excluded(path, excludes):
+        elif force and excluded(path, excludes):
             continue
         elif path.is_dir():
             below = [*_below(path, excludes)]
@@ -197,7 +197,8 @@ def _inside(path: Path, patterns: Patterns) -> bool:
     return any(patterns.says(p, folder=True) for p in (path, *path.parents))
 
 
-def _excluded(path: Path, excludes: Sequence[Patterns]) -> bool:
+def excluded(path: Path, excludes: Sequence[Patterns]) -> bool:
+    """Whether patterns speak of a path, or of a folder that it lies in."""
     return any(p.says(path, folder=path.is_dir()) or _inside(path.parent, p) for p in excludes)
 
 

@@ -75,11 +75,12 @@ class Texts:
     def lines(self, file: str) -> list[str]:
         """The lines of a file; those of a notebook's module."""
         if file not in self._lines:
-            self._lines[file] = self._texts.get(file, "").split("\n")
+            self._lines[file] = (self.text(file) or self.read(discovery.absolute(file)) or "").split("\n")
         return self._lines[file]
 
     def cells(self, file: str, cell: int) -> Sequence[str]:
         """The lines of a cell."""
+        self.lines(file)
         return self.notebooks[file].lines(cell) if file in self.notebooks else ()
 
     def suppressions(self, file: str) -> list[Suppression]:

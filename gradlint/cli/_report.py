@@ -71,7 +71,7 @@ def end(ctx: click.Context, outcome: Outcome, options: dict[str, Any], loaded: L
     if outcome.interrupted:
         common.note("interrupted: the report holds what was found so far")
         ctx.exit(INTERRUPTED)
-    ctx.exit(outcome.status(options["fail_on"] or loaded.config.fail_on, exit_zero=options["exit_zero"]))
+    ctx.exit(outcome.status(options["fail_on"], loaded.config.fail_on, exit_zero=options["exit_zero"]))
 
 
 def show(outcome: Outcome, options: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ STDIN = "-"
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Find where a gradient is lost in files and folders; - is standard input."""
-    from gradlint import api, discovery
+    from gradlint import discovery
     from gradlint.cli._progress import Bar
 
     if not options["paths"]:
@@ -64,8 +64,15 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
         mended(ctx, task, options, discovery.absolute(name) if STDIN in options["paths"] else None)
     with Bar() as bar:
-        outcome = _confirmed(task, options, bar, ctx.obj) if options["confirm"] else api.run(task, bar)
+        outcome = _confirmed(task, options, bar, ctx.obj) if options["confirm"] else _linted(task, options, bar)
     end(ctx, outcome, options, loaded)
+
+
+def _linted(task: Task, options: dict[str, Any], watch: Watch) -> Outcome:
+    """The report on all projects that the paths lie in."""
+    from gradlint import projects
+
+    return projects.run(task, watch, fixed=options["config_file"] is not None)
 
 
 def _confirmed(task: Task, options: dict[str, Any], watch: Watch, args: tuple[str, ...]) -> Outcome:
