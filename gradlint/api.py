@@ -52,6 +52,19 @@ class Task(msgspec.Struct, frozen=True):
     buffers: Mapping[Path, str | bytes] = {}  #: absolute path -> a text that counts instead of what is on disk
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """The files of a task, before any of them is run."""
+
+    task: Task
+    catalog: Catalog
+    texts: Texts
+    found: Found
+    sources: tuple[Source, ...]
+    gated: frozenset[str]  #: names of files that need not be run
+    errors: tuple[FileError, ...]
+    problems: tuple[str, ...]
+
+
 class Analysis(msgspec.Struct, frozen=True):
     """What was found out, before anybody asks which of it to report."""
 
@@ -109,61 +122,73 @@ def check(paths: Sequence[str | Path], config: Config | None = None) -> Report:
     return run(Task(given, loaded)).report
 
 
-def run(task: Task, watch: Watch | None = None) -> Outcome:
+def run(task: Task, watch: Watch | None = None, crew: Crew | None = None) -> Outcome:
     """Everything that `gradlint check` does before it prints."""
-    return reported(analyse(task, watch, recall=True))
+    return reported(analyse(task, watch, recall=True, crew=crew))
 
 
-def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False) -> Analysis:
+def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False, crew: Crew | None = None) -> Analysis:
     """Find the files, run them on abstract values and judge what happened.
 
     `watch` is told how far the work is. Ctrl-C ends the running of files: those that were not finished are errors of
     the kind `interrupted`, and what was found so far is there. With `recall` the cache may answer: then there are no tapes and no verdicts.
+    `crew` runs the units instead of processes of our own.
     """
-    catalog, problems = knowledge(task.loaded, task.cache)
-    texts = Texts(task.buffers)
-    excludes = [*task.loaded.excludes(), *task.excludes]
-    found = task.found or discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
-    sources, gated, unread = _sources(found, texts, excludes, catalog)
-    folder = task.cache if recall and not task.buffers else None
+    ready = prepared(task)
+    catalog, texts, sources = ready.catalog, ready.texts, ready.sources
+    folder = task.cache if recall and not task.buffers and crew is None else None
     answers = Answers(folder, sources, catalog, texts)
     known = answers.recalled()
     verdicts: list[Verdict] = []
     if known is not None:
         result = known.result
     else:
-        result, verdicts, known = _asked(sources, catalog, answers.read, watch, task.jobs if recall else None)
+        with _crew(ready, answers.read, task.jobs if recall else None, crew) as workers:
+            result, verdicts, known = _asked(ready, answers.read, watch, workers)
         answers.keep(known, result)
-    errors = (*found.errors, *unread, *known.errors, *known.broken, *_left(result))
     return Analysis(
         task=task,
         catalog=catalog,
         texts=texts,
-        found=found,
-        gated=gated,
-        errors=errors,
+        found=ready.found,
+        gated=ready.gated,
+        errors=(*ready.errors, *known.errors, *known.broken, *_left(result)),
         result=result,
         verdicts=tuple(verdicts),
         findings=tuple(known.findings),
         sites=_sites(result, known.judged),
-        problems=(*problems, *wrong_names(task.select, task.ignore, catalog.rules)),
+        problems=ready.problems,
         notes=tuple(answers.notes),
     )
 
 
+def prepared(task: Task) -> Prepared:
+    """The files that the paths mean, read and sorted by whether they can matter."""
+    catalog, problems = knowledge(task.loaded, task.cache)
+    texts = Texts(task.buffers)
+    excludes = [*task.loaded.excludes(), *task.excludes]
+    found = task.found or discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
+    sources, gated, unread = _sources(found, texts, excludes, catalog)
+    return Prepared(
+        task=task,
+        catalog=catalog,
+        texts=texts,
+        found=found,
+        sources=tuple(sources),
+        gated=gated,
+        errors=(*found.errors, *unread),
+        problems=(*problems, *wrong_names(task.select, task.ignore, catalog.rules)),
+    )
+
+
 def _asked(
-    sources: Sequence[Source],
-    catalog: Catalog,
-    read: Callable[[Path], str | None],
-    watch: Watch | None,
-    jobs: int | None,
+    ready: Prepared, read: Callable[[Path], str | None], watch: Watch | None, crew: Crew | None
 ) -> tuple[Result, list[Verdict], Answer]:
-    """The files run and judged, and what of that can be kept. Without a number of processes the tapes are kept as well."""
+    """The files run and judged, and what of that can be kept."""
     from gradlint import engine, static
     from gradlint.judging import verdicts
 
-    with _crew(sources, catalog, read, jobs) as crew:
-        result = static.analyse(sources, catalog, read=read, watch=watch or static.ignore, crew=crew)
+    result = static.analyse(ready.sources, ready.catalog, read=read, watch=watch or static.ignore, crew=crew)
     judged, broken = verdicts(result.runs, result.measured)
     findings, sites = engine.merge(judged)
     kept = (result.errors, result.analysed, result.context, result.sites, result.functions, result.budget)
@@ -172,18 +197,19 @@ def _asked(
 
 @contextmanager
 def _crew(
-    sources: Sequence[Source], catalog: Catalog, read: Callable[[Path], str | None], jobs: int | None
+    ready: Prepared, read: Callable[[Path], str | None], jobs: int | None, given: Crew | None
 ) -> Iterator[Crew | None]:
-    if not sources:
-        yield None
+    """Who runs the units; without a number of processes the tapes are kept as well."""
+    if given is not None or not ready.sources:
+        yield given
     elif jobs is None:
         from gradlint.judging import Judges
 
-        yield Judges(sources, catalog, read, tapes=True)
+        yield Judges(ready.sources, ready.catalog, read, tapes=True)
     else:
         from gradlint.crew import crew
 
-        with closing(crew(sources, catalog, read, jobs=jobs)) as made:
+        with closing(crew(ready.sources, ready.catalog, read, jobs=jobs)) as made:
             yield made
 
 

@@ -34,6 +34,7 @@ class _Question(NamedTuple):
     path: Path
     survey: Survey | None = None
     called: frozenset[Span] = frozenset()  #: of this file, before it
+    every: bool = False
 
 
 class _Answer(NamedTuple):
@@ -80,16 +81,16 @@ class Several:
         for question, runs in self._runs([_Question("whole", path) for path in paths], begin):
             yield question.path, runs[0]
 
-    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span]) -> None:
+    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span], *, every: bool = False) -> None:
         """Begin with the partial runs of these files."""
         by_file: dict[str, set[Span]] = {}
         for span in called:
             by_file.setdefault(span.file, set()).add(span)
         wanted = {p: s for p, s in surveys.items() if not all(w.called(called) for w in s.wanted)}
-        questions = [_Question("rest", p, s, frozenset(by_file.get(s.file, ()))) for p, s in wanted.items()]
+        questions = [_Question("rest", p, s, frozenset(by_file.get(s.file, ())), every) for p, s in wanted.items()]
         self._coming = self._runs(questions, lambda _: None)
 
-    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> Iterator[Judged]:
+    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span], *, every: bool = False) -> Iterator[Judged]:
         """The partial runs of a file, given all that was called before."""
         if all(wanted.called(called) for wanted in survey.wanted):
             return iter(())
@@ -98,7 +99,7 @@ class Several:
             self._rests[question.path] = runs
         made = {ran.key: ran for ran in self._rests.pop(path)}
         try:
-            return iter(list(order(survey, called, made.__getitem__)))
+            return iter(list(order(survey, called, made.__getitem__, every=every)))
         except KeyError:  # a run was left out because of one that does not count
             return iter(self._again(path, survey, called))
 
@@ -140,8 +141,8 @@ def _worker(sources: Sequence[Source], catalog: Catalog, read: Read) -> Callable
                 ((_, survey),) = judges.survey([path], lambda _: None)
             case _Question("whole", path):
                 runs = [ran for _, ran in judges.whole([path], lambda _: None)]
-            case _Question("rest", path, Survey() as known, called):
-                runs = list(judges.rest(path, known, called))
+            case _Question("rest", path, Survey() as known, called, every):
+                runs = list(judges.rest(path, known, called, every=every))
         new = {path: kind for path, kind in list(judges.asked.items()) if path not in told}
         told.update(new)
         return _Answer(survey, runs, new)

@@ -50,12 +50,12 @@ class Judges:
         """The runs of some files as scripts."""
         return ((path, self._judged(ran)) for path, ran in self._crew.whole(paths, begin))
 
-    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span]) -> None:
+    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span], *, every: bool = False) -> None:
         """Nothing is done before it is asked for."""
 
-    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> Iterator[Judged]:
+    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span], *, every: bool = False) -> Iterator[Judged]:
         """The partial runs of a file, given all that was called before."""
-        return (self._judged(ran) for ran in self._crew.rest(path, survey, called))
+        return (self._judged(ran) for ran in self._crew.rest(path, survey, called, every=every))
 
     def _judged(self, ran: Ran) -> Judged:
         verdicts, broken = _verdicts(ran.tape, ran.key.file, self._catalog) if ran.tape else ([], [])

@@ -22,6 +22,7 @@ from gradlint.discovery import File, Found
 from gradlint.finding import FileError, Severity, Site
 from gradlint.processes import Died, Processes, available
 from gradlint.report import Counts, Demands, Files, Report, Summary
+from gradlint.static.units import Crew
 from gradlint.texts import Texts
 
 LITTLE = 300_000  #: bytes of source that one process has done before another is ready
@@ -106,9 +107,9 @@ def _one(task: Task, folder: Path | None, files: Sequence[File], *, fixed: bool)
 # --- running ---------------------------------------------------------------------------------------------------------
 
 
-def part(task: Task, watch: Watch | None = None) -> Part:
+def part(task: Task, watch: Watch | None = None, crew: Crew | None = None) -> Part:
     """What is reported of one project."""
-    done = api.run(task, watch)
+    done = api.run(task, watch, crew)
     return Part(done.report, done.sites, done.problems, done.notes, done.asked, task.loaded.config.fail_on)
 
 

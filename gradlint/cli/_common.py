@@ -58,6 +58,17 @@ baseline_option = click.option(
 )
 
 
+def share(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """The two numbers of `K/N`."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value)
+    index, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= index <= count:
+        raise click.BadParameter(f"expected K/N with K from 1 to N, not {value!r}")
+    return index, count
+
+
 def settings(paths: Iterable[str], config_file: Path | None) -> Loaded:
     """The settings for these paths."""
     from gradlint import config, discovery

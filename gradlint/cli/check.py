@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gradlint.config import Loaded
 
 STDIN = "-"
+_WHOLE = ("fix", "diff", "confirm", "statistics", "show_unknown", "exit_zero")  #: what needs the whole report
 
 
 @click.command(cls=Running)
@@ -44,6 +45,9 @@ STDIN = "-"
     "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="At most N processes (default: one per core)."
 )
 @click.option(
+    "--shard", metavar="K/N", callback=common.share, help="Do the Kth of N shares of the work; see gradlint merge."
+)
+@click.option(
     "--confirm", metavar="SCRIPT", help="Also execute this script, and say what it proves: --confirm SCRIPT -- ARGS"
 )
 @traced_options
@@ -58,6 +62,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         options["paths"] = (STDIN if options["stdin_filename"] else ".",)
     name = options["stdin_filename"] or "<stdin>"
     loaded = common.settings([name if p == STDIN else p for p in options["paths"]], options["config_file"])
+    if options["shard"] is not None:
+        _shard(ctx, options)
     task = _task(options, loaded, name)
     if options["fix"] or options["diff"]:
         from gradlint.cli._repair import mended
@@ -66,6 +72,32 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     with Bar() as bar:
         outcome = _confirmed(task, options, bar, ctx.obj) if options["confirm"] else _linted(task, options, bar)
     end(ctx, outcome, options, loaded)
+
+
+def _shard(ctx: click.Context, options: dict[str, Any]) -> None:
+    """Write the share of the work for `gradlint merge`."""
+    from gradlint import shards
+    from gradlint.cli._progress import Bar
+    from gradlint.processes import cores
+
+    unfit = [f"--{name.replace('_', '-')}" for name in _WHOLE if options[name]]
+    if options["output_format"] not in ("full", "json"):
+        unfit.append("--output-format")
+    if unfit or STDIN in options["paths"]:
+        raise click.UsageError(
+            f"--shard leaves a part for gradlint merge: give {', '.join(unfit) or 'files, not -'} there"
+        )
+    given = {name: options[name] for name in ("paths", "select", "ignore", "exclude", "force_exclude", "fail_on")}
+    config_file = str(options["config_file"]) if options["config_file"] is not None else None
+    index, count = options["shard"]
+    with Bar() as bar:
+        asked = shards.Options(**given, config_file=config_file)
+        data = shards.run(asked, index, count, options["jobs"] or cores(), bar)
+    if options["output_file"] is None:
+        common.write(data.decode())
+    else:
+        common.save(options["output_file"], data.decode(), "--output-file")
+    ctx.exit(0)
 
 
 def _linted(task: Task, options: dict[str, Any], watch: Watch) -> Outcome:

@@ -49,9 +49,9 @@ class Alone:
             begin(path)
             yield path, self.runs.whole(path)
 
-    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span]) -> None:
+    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span], *, every: bool = False) -> None:
         """Nothing is done before it is asked for."""
 
-    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> Iterator[Ran]:
+    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span], *, every: bool = False) -> Iterator[Ran]:
         """The partial runs of a file, given all that was called before."""
-        return self.runs.rest(survey, path, called)
+        return self.runs.rest(survey, path, called, every=every)

@@ -84,9 +84,9 @@ class Runs:
             _collect(m, ran, hooked=hooked)
         return ran
 
-    def rest(self, survey: Survey, path: Path, called: AbstractSet[Span]) -> Iterator[Ran]:
+    def rest(self, survey: Survey, path: Path, called: AbstractSet[Span], *, every: bool = False) -> Iterator[Ran]:
         """The partial runs of what nothing has called in a file: all that may demand something."""
-        return order(survey, called, self.beginnings(path, survey).run)
+        return order(survey, called, self.beginnings(path, survey).run, every=every)
 
     def beginnings(self, path: Path, survey: Survey) -> Beginnings:
         """Where the partial runs of a file begin."""

@@ -81,8 +81,11 @@ def scripts(surveys: Mapping[Path, Survey]) -> list[Path]:
     return [p for p, s in surveys.items() if s.guarded or (s.acts and p.as_posix() not in imported)]
 
 
-def order(survey: Survey, called: AbstractSet[Span], ask: Callable[[Span], R]) -> Iterator[R]:
-    """The partial runs of a file, given what was called before: first the module, then each definition left to be run."""
+def order(survey: Survey, called: AbstractSet[Span], ask: Callable[[Span], R], *, every: bool = False) -> Iterator[R]:
+    """The partial runs of a file, given what was called before: first the module, then each definition left to be run.
+
+    With `every` those as well that one of these runs has called.
+    """
     called = set(called)
     if all(wanted.called(called) for wanted in survey.wanted):
         return
@@ -90,11 +93,11 @@ def order(survey: Survey, called: AbstractSet[Span], ask: Callable[[Span], R]) -
     yield module
     if module.failed:
         return
-    called |= module.called
+    called |= set() if every else module.called
     for wanted in survey.wanted:
         if not wanted.called(called):
             for ran in _one(wanted.span, wanted.others, called, ask):
-                called |= ran.called
+                called |= set() if every else ran.called
                 yield ran
 
 

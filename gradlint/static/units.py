@@ -78,11 +78,11 @@ class Crew(Protocol):
     def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Ran]]:
         """The runs of some files as scripts."""
 
-    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span]) -> None:
+    def expect(self, surveys: dict[Path, Survey], called: AbstractSet[Span], *, every: bool = False) -> None:
         """The partial runs of these files will be asked for; at least this was called before."""
 
-    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> Iterator[Ran]:
-        """The partial runs of a file, given all that was called before."""
+    def rest(self, path: Path, survey: Survey, called: AbstractSet[Span], *, every: bool = False) -> Iterator[Ran]:
+        """The partial runs of a file, given all that was called before; with `every` (see `replay.order`) all that may count."""
 
     def close(self) -> None:
         """Nothing more will be asked."""
