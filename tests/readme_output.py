@@ -1,4 +1,4 @@
-"""Write the README's outputs anew: `python -m tests.readme_output`. The test compares, this replaces."""
+"""Write the outputs that the pages show anew: `python -m tests.readme_output`. The test compares, this replaces."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ README = ROOT / "README.md"
 _BLOCK = re.compile(r"<!-- output: (?P<command>[^\n]+) -->\n```text\n(?P<text>.*?)```\n", re.DOTALL)
 
 
+def pages() -> list[Path]:
+    """The README and the pages of the documentation."""
+    return [README, *sorted((ROOT / "docs").glob("*.md"))]
+
+
 def blocks() -> Iterator[tuple[str, str]]:
-    """The commands whose output the README shows, with that output."""
-    for match in _BLOCK.finditer(README.read_text(encoding="utf-8")):
-        yield match["command"], match["text"]
+    """The commands whose output the pages show, with that output."""
+    for page in pages():
+        for match in _BLOCK.finditer(page.read_text(encoding="utf-8")):
+            yield match["command"], match["text"]
 
 
 def output(command: str) -> str:
@@ -33,7 +39,9 @@ def main() -> None:
     def renew(match: re.Match[str]) -> str:
         return f"<!-- output: {match['command']} -->\n```text\n{output(match['command'])}```\n"
 
-    README.write_text(_BLOCK.sub(renew, README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        page.write_text(_BLOCK.sub(renew, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
