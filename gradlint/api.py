@@ -290,7 +290,7 @@ def _sources(
         else:
             read.append((file, text))
     words = words_of(catalog.demands)
-    named = {file.path: text for file, text in read if "torch" in text or relevant(text, words)}
+    named = {file.path: text for file, text in read if "torch" in text or ".detach(" in text or relevant(text, words)}
     using = _callers(named, {file.path for file in found.files}, excludes, texts)
     matters = hot({**{file.path: text for file, text in read}, **using}, words)
     matters |= {file.path for file, text in read if suppress.MARK in text}  # perhaps with nothing to silence

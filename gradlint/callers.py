@@ -44,7 +44,7 @@ def callers(
 
 
 def _rank(path: Path) -> tuple[bool, str]:
-    return (path.parent / "__init__.py").is_file(), path.as_posix()
+    return discovery.kind(path.parent / "__init__.py") == "file", path.as_posix()
 
 
 def _around(named: Iterable[Path], excludes: Sequence[Patterns]) -> Iterator[Path]:
@@ -60,8 +60,10 @@ def _around(named: Iterable[Path], excludes: Sequence[Patterns]) -> Iterator[Pat
 def _root(path: Path) -> Path | None:
     """The root of a file's project: what a project file marks, else the folder that its packages lie in."""
     folders = [path.parent, *path.parent.parents][: LEVELS + 1]
-    outside = [f for f in folders if not (f / "__init__.py").is_file()]  # a package may have a setup.py of its own
-    marked = next((f for f in outside if any((f / name).exists() for name in ROOT_FILES)), None)
+    outside = [
+        f for f in folders if discovery.kind(f / "__init__.py") != "file"
+    ]  # a package may have a setup.py of its own
+    marked = next((f for f in outside if any(discovery.kind(f / name) for name in ROOT_FILES)), None)
     return marked or next(iter(outside), None)
 
 

@@ -84,11 +84,12 @@ def find(
     notes: list[str] = []
     for given in sorted(set(paths)):
         path = absolute(given)
-        if path not in buffers and not path.exists():
-            errors.append(FileError(shown(path), 1, 1, "unreadable", "no such file or folder"))
+        problem = None if path in buffers else _missing(path)
+        if problem is not None:
+            errors.append(problem)
         elif force and excluded(path, excludes):
             continue
-        elif path.is_dir():
+        elif kind(path) == "folder":
             below = [*_below(path, excludes)]
             errors += (e for e in below if isinstance(e, FileError))
             inner = [f for f in below if isinstance(f, Path)]
@@ -98,6 +99,29 @@ def find(
         else:
             files[path] = File(path, shown(path), named=True)
     return Found(tuple(files[path] for path in sorted(files, key=Path.as_posix)), tuple(errors), tuple(notes))
+
+
+def _missing(path: Path) -> FileError | None:
+    """Why there is nothing at a path."""
+    try:
+        path.stat()
+    except OSError as error:
+        return _unreadable(path, error)
+    return None
+
+
+def kind(path: Path) -> str:
+    """`file`, `folder` or `other`; nothing where nothing is, nobody may look, or names are not that long."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+
+
+def _unreadable(path: Path, error: OSError) -> FileError:
+    told = "no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+    return FileError(shown(path), 1, 1, "unreadable", told)
 
 
 def absolute(path: str | Path) -> Path:
@@ -171,12 +195,12 @@ def _walk(folder: Path, hard: Sequence[Patterns], soft: Sequence[Patterns]) -> I
     try:
         entries = sorted(os.scandir(folder), key=lambda e: e.name)
     except OSError as error:
-        yield FileError(shown(folder), 1, 1, "unreadable", error.strerror or str(error))
+        yield _unreadable(folder, error)
         return
     for entry in entries:
         path = folder / entry.name
         deeper = entry.is_dir(follow_symlinks=False)
-        if not deeper and not (entry.name.endswith(SUFFIXES) and path.is_file()):
+        if not deeper and not (entry.name.endswith(SUFFIXES) and _there(path)):
             continue
         if any(p.says(path, deeper) for p in hard) or _ignored(path, deeper, soft):
             continue
@@ -184,6 +208,16 @@ def _walk(folder: Path, hard: Sequence[Patterns], soft: Sequence[Patterns]) -> I
             yield from _walk(path, hard, soft)
         else:
             yield path
+
+
+def _there(path: Path) -> bool:
+    """Whether a name stands for anything to read: editors leave links to nothing, and a link may name a folder."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _ignored(path: Path, folder: bool, layers: Sequence[Patterns]) -> bool:
@@ -199,13 +233,13 @@ def _inside(path: Path, patterns: Patterns) -> bool:
 
 def excluded(path: Path, excludes: Sequence[Patterns]) -> bool:
     """Whether patterns speak of a path, or of a folder that it lies in."""
-    return any(p.says(path, folder=path.is_dir()) or _inside(path.parent, p) for p in excludes)
+    return any(p.says(path, folder=kind(path) == "folder") or _inside(path.parent, p) for p in excludes)
 
 
 def _above(top: Path) -> Iterator[Patterns]:
     """The .gitignore files over a folder, up to the root of its repository, the outermost first."""
     folders = [top, *top.parents]
-    root = next((i for i, folder in enumerate(folders) if (folder / ".git").exists()), 0)
+    root = next((i for i, folder in enumerate(folders) if kind(folder / ".git")), 0)
     for folder in reversed(folders[1 : root + 1]):
         found = _gitignore(folder)
         if found is not None:
@@ -215,7 +249,7 @@ def _above(top: Path) -> Iterator[Patterns]:
 def _gitignore(folder: Path) -> Patterns | None:
     file = folder / ".gitignore"
     try:
-        if not file.is_file():
+        if kind(file) != "file":
             return None
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:

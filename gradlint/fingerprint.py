@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from gradlint.discovery import absolute
+from gradlint.discovery import absolute, kind
 from gradlint.finding import Finding, Range
 
 _ROOTS = (".git", "pyproject.toml", "gradlint.toml", "setup.py", "setup.cfg")
@@ -58,5 +58,5 @@ def _below_root(path: Path) -> str:
 @cache
 def _root(folder: Path) -> Path | None:
     """The nearest folder that looks like the root of a project."""
-    found = (f for f in (folder, *folder.parents) if any((f / name).exists() for name in _ROOTS))
+    found = (f for f in (folder, *folder.parents) if any(kind(f / name) for name in _ROOTS))
     return next(found, None)

@@ -85,7 +85,7 @@ def split(task: Task, *, fixed: bool = False) -> list[Task]:
 @cache
 def root(folder: Path) -> Path | None:
     """The root of the project that a folder lies in."""
-    if any((folder / name).exists() for name in answers.ROOT_FILES):
+    if any(discovery.kind(folder / name) for name in answers.ROOT_FILES):
         return folder
     return None if folder.parent == folder else root(folder.parent)
 
@@ -148,7 +148,14 @@ def name(task: Task) -> str:
 
 
 def _size(task: Task) -> int:
-    return sum(file.path.stat().st_size for file in (task.found.files if task.found else ()) if file.path.exists())
+    return sum(_length(file.path) for file in (task.found.files if task.found else ()))
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # it is told when it is to be read
+        return 0
 
 
 def _dead(task: Task, died: Died) -> Part:

@@ -21,6 +21,7 @@ from gradlint.edits import applied, clash, moved, ordered
 from gradlint.finding import Edit, Finding, Position
 
 _LONGEST = 12  #: repairs in one attempt
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")  #: a line as editors count them, with its end
 
 Key = tuple[str, str, int | None, Position]  #: rule, file, cell and start: a finding among those of one run
 Content = str | bytes  #: what a file holds: its text, of a notebook its JSON
@@ -82,7 +83,7 @@ def diff(repaired: Repaired) -> str:
     parts: list[str] = []
     for path in sorted(repaired.texts):
         name = discovery.shown(path)
-        old, new = (_text(texts[path]).splitlines(keepends=True) for texts in (repaired.before, repaired.texts))
+        old, new = (_LINE.findall(_text(texts[path])) for texts in (repaired.before, repaired.texts))
         for line in difflib.unified_diff(old, new, name, name):
             parts.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
     return "".join(parts)
@@ -204,7 +205,7 @@ def _write(path: Path, before: Content, content: Content) -> None:
 def _rejoined(raw: str, text: str) -> str:
     """A text with the line ends that its unchanged lines had before; new lines end as the first one does."""
     old = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", raw)
-    new = re.findall(r"[^\n]*\n|[^\n]+", text)
+    new = _LINE.findall(text)
     newline = next((end for end in ("\r\n", "\n", "\r") if old and old[0].endswith(end)), "\n")
     plain = [re.sub(r"(?:\r\n|\r)$", "\n", line) for line in old]
     parts: list[str] = []

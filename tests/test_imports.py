@@ -31,7 +31,7 @@ ALLOWED = {
     "edits": {"finding"},
     "fixes": {"catalog", "edits", "finding"},
     "symptoms": {"catalog", "discovery"},
-    "cache": set(),
+    "cache": {"discovery"},
     "remembered": {"cache", "catalog", "discovery", "finding", "static", "tape", "texts"},
     "report": {"tape", "finding", "catalog"},
 }

@@ -21,7 +21,7 @@ _WHOLE = ("fix", "diff", "confirm", "statistics", "show_unknown", "exit_zero")  
 
 
 @click.command(cls=Running)
-@click.argument("paths", nargs=-1, type=click.Path(path_type=str))
+@click.argument("paths", nargs=-1, type=click.Path(readable=False, path_type=str))
 @common.setting_options
 @common.exclude_option
 @click.option("--force-exclude", is_flag=True, help="Leave excluded files out even where they are named.")

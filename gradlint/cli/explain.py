@@ -26,7 +26,7 @@ _GRADIENT = {-2: "none", -1: "none", 0: "cut off", 1: "zero", 2: "perhaps (an un
 
 @click.command()
 @click.argument("place", metavar="FILE:LINE")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=str))
+@click.argument("paths", nargs=-1, type=click.Path(readable=False, path_type=str))
 @common.config_option
 @common.color_option
 def command(place: str, paths: tuple[str, ...], config_file: Path | None, color: str) -> None:

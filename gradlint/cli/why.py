@@ -22,7 +22,7 @@ Frame = tuple[Path, int]
 
 
 @click.command(cls=Running)
-@click.argument("paths", nargs=-1, type=click.Path(path_type=str))
+@click.argument("paths", nargs=-1, type=click.Path(readable=False, path_type=str))
 @click.option(
     "--run", "script", metavar="SCRIPT", help="Execute this script instead of reading a message: --run SCRIPT -- ARGS"
 )

@@ -15,7 +15,7 @@ import msgspec
 
 from gradlint.config.keys import FIELDS, Mistake, converted, nearest
 from gradlint.config.lines import line_of
-from gradlint.discovery import Patterns, absolute, shown
+from gradlint.discovery import Patterns, absolute, kind, shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -66,13 +66,13 @@ class Layer(msgspec.Struct, frozen=True):
 
 def nearest_file(paths: Iterable[Path]) -> Path | None:
     """The settings over all paths: in their nearest common folder or one above it, whatever the working directory."""
-    folders = [str(p if p.is_dir() else p.parent) for p in paths]
+    folders = [str(p if kind(p) == "folder" else p.parent) for p in paths]
     try:
         top = Path(os.path.commonpath(folders))
     except ValueError:  # nothing was given, or files on several drives
         return None
     candidates = (folder / name for folder in (top, *top.parents) for name in NAMES)
-    return next((file for file in candidates if file.is_file() and _speaks(file)), None)
+    return next((file for file in candidates if kind(file) == "file" and _speaks(file)), None)
 
 
 def layers(file: Path, below: Sequence[Path] = ()) -> list[Layer]:

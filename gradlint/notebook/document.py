@@ -68,6 +68,8 @@ def _parsed(data: bytes) -> dict[str, Any]:
         raise NotebookError(f"this is not a notebook: not valid JSON: {error.msg}", error.lineno, error.colno) from None
     except RecursionError:
         raise NotebookError("this is not a notebook: its JSON is nested too deeply") from None
+    except ValueError as error:  # a number of more digits than Python converts
+        raise NotebookError(f"this is not a notebook: {str(error).partition(';')[0]}") from None
     if not isinstance(held, dict):
         raise NotebookError("this is not a notebook: its JSON is not an object")
     return held

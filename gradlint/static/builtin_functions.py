@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from gradlint.static import attributes, builtin, calls, classes, containers, module_methods, modules, tensors
@@ -67,7 +68,9 @@ def _len(m: Machine, args: Args) -> Val:
 
 def _range(m: Machine, args: Args) -> Val:
     if all(isinstance(a, int) for a in args.positional) and args.positional:
-        return range(*args.positional)
+        with suppress(ValueError, TypeError, OverflowError):
+            made = range(*args.positional)
+            return made[: len(made)]  # one that is longer than Python counts is no known range
     return ListObj([Scalar(), Scalar()], "list", True)
 
 
@@ -193,7 +196,10 @@ def _extreme(name: str) -> Callable[[Machine, Args], Val]:
         else:
             known, exact = list(args.positional), True
         if exact and known and all(plain(v) for v in known) and "key" not in args.keywords:
-            return max(known) if name == "max" else min(known)
+            try:
+                return max(known) if name == "max" else min(known)
+            except TypeError:  # Python does not order them either
+                return Scalar()
         numbers = [v for v in known if not is_raw(v)]
         return join_values(m, numbers) if numbers else Scalar()
 
@@ -286,7 +292,9 @@ def _bool(m: Machine, args: Args) -> Val:
 
 def _str(m: Machine, args: Args) -> Val:
     value = args.get(0, default="")
-    return str(value) if isinstance(value, (str, int, bool)) else Scalar()
+    with suppress(ValueError):  # an integer may have more digits than Python writes
+        return str(value) if isinstance(value, (str, int, bool)) else Scalar()
+    return Scalar()
 
 
 def _quantifier(wanted: bool) -> Callable[[Machine, Args], Val]:
@@ -393,7 +401,7 @@ def _combine(name: str) -> Callable[[Machine, Args], Val]:
         parts = [containers.sequence(m, args.frame, a, args.span) for a in args.positional[: 1 if counts else None]]
         size = args.get(1, "r", 2) if counts else args.keywords.get("repeat", 1)
         known = [k[:UNROLL] for k, _ in parts]
-        if not isinstance(size, int) or not all(known):
+        if not isinstance(size, int) or not 0 <= size <= UNROLL or not known or not all(known):
             return ListObj([Unknown("row", args.get(0))], "list", True)
         rows = getattr(itertools, name)(*known, size) if counts else itertools.product(*known, repeat=size)
         short = list(itertools.islice(rows, UNROLL + 1))

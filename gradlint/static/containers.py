@@ -6,6 +6,7 @@ Python certainly raises.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gradlint.static import attributes, calls, hooks, overwrites, tensors, unknowns
@@ -38,6 +39,8 @@ from gradlint.static.values import (
     options,
 )  # fmt: skip
 from gradlint.tape import Span
+
+_LONGEST = 10 * CONTENT  #: items of a sequence that is put together of others
 
 
 class Slice:
@@ -383,9 +386,9 @@ def binary(m: Machine, op: str, left: Val, right: Val) -> Val:
     """`+`, `*`, `|`, `%` on containers and strings; NotImplemented for anything else."""
     match (op, left, right):
         case ("+", ListObj(), ListObj()):
-            return ListObj((*content(left), *content(right)), left.kind, is_open(left) or is_open(right))
+            return _joined(content(left), content(right), left.kind, is_open(left) or is_open(right))
         case ("+", tuple(), tuple()):
-            return left + right
+            return left + right if len(left) + len(right) <= _LONGEST else _joined(left, right, "list", True)
         case ("*", ListObj(), int()) if right <= CONTENT:
             return ListObj(content(left) * right, "list", is_open(left))
         case ("*", ListObj(), _):
@@ -404,12 +407,18 @@ def binary(m: Machine, op: str, left: Val, right: Val) -> Val:
     return NotImplemented
 
 
+def _joined(left: Sequence[Val], right: Sequence[Val], kind: str, is_open: bool) -> ListObj:
+    """Two sequences after one another; of one that gets too long the beginning is kept."""
+    items = (*left, *right)
+    return ListObj(items[:_LONGEST], kind, is_open or len(items) > _LONGEST)
+
+
 def extend_in_place(m: Machine, frame: Frame, op: str, present: Val, value: Val, span: Span) -> Val:
     """`list += iterable` and `dict |= dict` change the object itself."""
     if isinstance(present, ListObj) and op == "+":
         known, exact = sequence(m, frame, value, span)
-        m.set(present, ITEMS, (*content(present), *known))
-        if not exact:
+        m.set(present, ITEMS, (*content(present), *known)[:_LONGEST])
+        if not exact or len(content(present)) == _LONGEST:
             m.set(present, OPEN, True)
         return present
     if isinstance(present, DictObj) and op == "|":

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from gradlint.static.machine import Machine, held
 from gradlint.static.program import FunctionDef
 from gradlint.static.values import (
+    Alt,
     Function,
     Instance,
     Lib,
@@ -20,7 +21,6 @@ from gradlint.static.values import (
     Unknown,
     Val,
     content,
-    options,
 )
 
 REACH = 5_000  #: objects that are looked at for what they hold
@@ -42,21 +42,28 @@ def root_of(value: Val) -> Val:
 
 def expose(m: Machine, values: Iterable[Val]) -> None:
     """These values went to code nobody knows; a function of the project may be called there, with whatever it can reach."""
-    for value in (o for v in values for o in options(v)):
+    todo, seen = [*values], set[int]()
+    while todo and len(seen) < REACH:
+        value = todo.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
         match value:
+            case Alt():
+                todo.extend(value.options)
             case Instance():
                 m.exposed.setdefault(id(value), value)
             case Method():
-                expose(m, (value.receiver,))
+                todo.append(value.receiver)
                 m.outside_code = True
             case Function() if isinstance(value.node, FunctionDef):
                 m.outside_code = True
             case Partial():
-                expose(m, (value.function, *value.args))
+                todo += (value.function, *value.args)
             case tuple():
-                expose(m, value)
+                todo.extend(value)
             case ListObj():
-                expose(m, content(value))
+                todo.extend(content(value))
 
 
 def seen_outside(m: Machine) -> set[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
 from gradlint.static.joins import join_values
 from gradlint.static.machine import NORMAL, Machine
-from gradlint.static.operators import binary_constants, compare_constants, unary_constant
+from gradlint.static.operators import binary_constants, compare_constants, short, unary_constant
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     Alt,
@@ -412,7 +413,8 @@ def _fstring(m: Machine, frame: Frame, node: p.FString) -> Val:
     values = [evaluate(m, frame, part) for part in node.parts]
     written = m.text(m.span(frame, node), 10_000)
     if all(isinstance(v, (str, int, float, bool)) for v in values) and not set(written) & {":", "!"}:
-        return "".join(str(v) for v in values)  # no format spec, no conversion
+        with suppress(ValueError):  # an integer may have more digits than Python writes
+            return short("".join(map(str, values)))  # no format spec, no conversion
     return Scalar()
 
 

@@ -79,7 +79,7 @@ class Project:
         """The lines of a file that has been read."""
         if file not in self._lines:
             found = self.by_file.get(file)
-            self._lines[file] = found.text.splitlines() if found else []
+            self._lines[file] = found.text.split("\n") if found else []
         return self._lines[file]
 
     def text(self, span: Span, limit: int = 60) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from gradlint.static import program as p
+from gradlint.static.lower_parse import LowerError
 
 if TYPE_CHECKING:
     from gradlint.static.lower import Lowering
@@ -50,6 +51,7 @@ def _bind(low: Lowering, target: p.Expr) -> None:
 
 # --- names and literals ----------------------------------------------------------------------------------------------
 
+_SPELLED = 10_000  #: bits of an integer that Python still writes in decimal
 _CONSTANTS = {"None": "none", "True": "bool", "False": "bool"}
 
 
@@ -63,9 +65,25 @@ def _name(low: Lowering, node: cst.Name, start: int) -> p.Expr:
 def _number(kind: str) -> Callable[[Lowering, Any, int], p.Expr]:
     def run(low: Lowering, node: Any, start: int) -> p.Expr:
         low.reader.take(node.value)
-        return p.Const(low.reader.place(start), kind, repr(ast.literal_eval(node.value)))
+        return p.Const(low.reader.place(start), kind, _spelled(_literal(low, node.value, start)))
 
     return run
+
+
+def _literal(low: Lowering, text: str, start: int) -> Any:
+    """The value of a literal. Raises: LowerError for what libcst takes and Python does not."""
+    try:
+        return ast.literal_eval(text)
+    except SyntaxError as error:
+        line, column, *_ = low.reader.place(start)
+        raise LowerError(line, column, f"this is not valid Python: {error.msg}") from None
+
+
+def _spelled(number: complex) -> str:
+    """A number as it can be read again, also one without end or with more digits than Python writes."""
+    if isinstance(number, int) and number.bit_length() > _SPELLED:
+        return hex(number)
+    return repr(number).replace("inf", "1e999")
 
 
 def _ellipsis(low: Lowering, node: cst.Ellipsis, start: int) -> p.Expr:
@@ -75,7 +93,7 @@ def _ellipsis(low: Lowering, node: cst.Ellipsis, start: int) -> p.Expr:
 
 def _string(low: Lowering, node: cst.SimpleString, start: int) -> p.Expr:
     low.reader.take(node.value)
-    value = ast.literal_eval(node.value)
+    value = _literal(low, node.value, start)
     return p.Const(low.reader.place(start), "bytes" if isinstance(value, bytes) else "str", repr(value))
 
 

@@ -18,10 +18,11 @@ from typing import Literal
 import libcst as cst
 
 _STACK = 256 * 2**20
-_SUSPECT = 20_000  #: characters of one top-level statement in which something may be nested too deeply
+_SUSPECT = 1_500  #: characters of one line, or between brackets, in which something may be nested too deeply
+_OPEN = 100  #: brackets inside brackets, likewise
 _PIECE = 300_000  #: characters that are parsed at once, where there are statements to part them
 _LARGEST = 400_000  #: tokens of one piece: about a gigabyte of tree
-_BORDER = re.compile(r"\n(?=[^\s#)\]}])(?!(?:elif|else|except|finally)\b)")
+_FRESH = re.compile(r"\n(?=(?:def|class|import|async def)\b|@)")  #: no line within brackets begins so
 _CASE = re.compile(r"^[ \t]*case\b[^\n]{0,2000}(?:\n(?!\s*(?:case|return|pass)\b)[^\n]{0,500}){0,40}", re.MULTILINE)
 _DEEPEST_PATTERN = 16
 _TOKEN = re.compile(
@@ -33,6 +34,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _CONTINUING = frozenset(("elif", "else", "except", "finally", "#"))
+_BRACKET = re.compile(r"[\[\](){}]")
 _PLACE = re.compile(r"error at \d+:\d+: ")
 DEEP = "nested too deeply to be analysed"
 
@@ -130,19 +132,46 @@ def _check_size(piece: str, line: int) -> None:
 
 def _check_depth(piece: str, line: int) -> None:
     """What CPython finds too deep, libcst would die of."""
-    if len(piece) <= _SUSPECT or max(map(len, _BORDER.split(piece))) <= _SUSPECT:
-        return
+    if any(_suspect(part) and _deep(part, piece) for part in _FRESH.split(piece)):
+        raise LowerError(line, 1, f"the code is {DEEP}", "budget")
+
+
+def _deep(*texts: str) -> bool:
+    """Whether CPython finds the first of the texts too deep that it can read at all."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(1000)
     try:
-        ast.parse(piece)
-    except (RecursionError, MemoryError):
-        raise LowerError(line, 1, f"the code is {DEEP}", "budget") from None
-    except (SyntaxError, ValueError) as error:
-        if "too many nested" in str(error):
-            raise LowerError(line, 1, f"the code is {DEEP}", "budget") from None
+        for text in texts:
+            try:
+                ast.parse(text)
+            except (RecursionError, MemoryError):
+                return True
+            except (SyntaxError, ValueError) as error:
+                if "too many nested" in str(error):
+                    return True
+            else:
+                return False
     finally:
         sys.setrecursionlimit(before)
+    return False
+
+
+def _suspect(text: str) -> bool:
+    """Whether something may be nested deeply in a text: on a long line, or where many brackets or a long text are open."""
+    if max(map(len, text.replace("\\\n", "").split("\n"))) > _SUSPECT:
+        return True
+    depth = begun = 0
+    for match in _BRACKET.finditer(text):
+        if match.group() in "[({":
+            begun = begun if depth else match.start()
+            depth += 1
+        elif depth:
+            depth -= 1
+        else:
+            continue
+        if depth > _OPEN or match.start() - begun > _SUSPECT:
+            return True
+    return bool(depth) and len(text) - begun > _SUSPECT
 
 
 def _check_patterns(piece: str, line: int) -> None:

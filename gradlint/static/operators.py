@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
-from gradlint.static.values import Raised, Val, is_raw
+from gradlint.static.values import Raised, Scalar, Val, is_raw
 
-_LARGE = 10**9  #: bigger results (powers, repeated strings) are not computed
+_LARGE = 10**9  #: powers of bigger numbers are not computed
+_BITS = 10_000  #: nor anything with an integer of more bits
+_LONG = 100_000  #: nor text, bytes and tuples that get longer
+_WIDE = re.compile(r"%[^a-zA-Z%]*(?:\d{4}|\*)")  #: a format that asks for a field of any width
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
@@ -31,12 +35,19 @@ def binary_constants(op: str, left: Val, right: Val) -> Val:
     """`left op right` if both are plain constants; a definite error of Python raises `Raised`."""
     if not (plain(left) and plain(right)) or _huge(op, left, right):
         return NotImplemented
-    return _attempt(_BINARY.get(op), left, right)
+    return short(_attempt(_BINARY.get(op), left, right))
+
+
+def short(value: Val) -> Val:
+    """The value, unknown where it is a longer text than is kept."""
+    return Scalar() if isinstance(value, (str, bytes)) and len(value) > _LONG else value
 
 
 def compare_constants(op: str, left: Val, right: Val) -> Val:
     """A comparison of plain constants."""
-    return _attempt(_COMPARE.get(op), left, right) if plain(left) and plain(right) else NotImplemented
+    if not (plain(left) and plain(right)) or (isinstance(right, range) and not isinstance(left, int)):
+        return NotImplemented  # a range is searched to its end for what is no integer
+    return _attempt(_COMPARE.get(op), left, right)
 
 
 def unary_constant(op: str, value: Val) -> Val:
@@ -54,13 +65,20 @@ def _attempt(function: Callable[..., Any] | None, *given: Val) -> Val:
 
 
 def _huge(op: str, left: Val, right: Val) -> bool:
-    match op:
-        case "**":
-            return isinstance(left, int) and isinstance(right, int) and (abs(right) > 64 or abs(left) > _LARGE)
-        case "<<":
-            return isinstance(right, int) and right > 64
-        case "*":
-            return any(isinstance(v, (str, bytes, tuple)) for v in (left, right)) and any(
-                isinstance(v, int) and v > 1000 for v in (left, right)
-            )
+    """Whether a result may be too large to be computed, or takes too long."""
+    if any(isinstance(v, int) and v.bit_length() > _BITS for v in (left, right)):
+        return True
+    match op, left, right:
+        case "**", int(), int():
+            return abs(right) > 64 or abs(left) > _LARGE
+        case "<<", _, int():
+            return right > 64
+        case "*", (str() | bytes() | tuple()), int():
+            return len(left) * right > _LONG
+        case "*", int(), (str() | bytes() | tuple()):
+            return left * len(right) > _LONG
+        case "+", (str() | bytes() | tuple()), (str() | bytes() | tuple()):
+            return len(left) + len(right) > _LONG
+        case "%", str() | bytes(), _:
+            return bool(_WIDE.search(left if isinstance(left, str) else left.decode("latin-1")))
     return False
