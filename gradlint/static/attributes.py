@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import builtin, calls, classes, containers, flags, library, modules, overwrites, tensors, unknowns
+from gradlint.static import (
+    builtin,
+    calls,
+    classes,
+    containers,
+    flags,
+    library,
+    methods,
+    modules,
+    overwrites,
+    tensors,
+    unknowns,
+)
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
@@ -16,12 +28,10 @@ from gradlint.static.values import (
     DictObj,
     Frame,
     Function,
-    Generator,
     Instance,
     Lib,
     ListObj,
     Method,
-    Mode,
     ModuleObj,
     Native,
     Partial,
@@ -67,9 +77,16 @@ def read(m: Machine, frame: Frame, value: Val, name: str, span: Span) -> Val:
             return tensors.read_scalar(m, value, name, span)
         case None:
             return _of_none(m, name)
-        case Generator() | Mode():
-            return Native(value, name)
+        case DictObj(named=True):
+            return _of_named(m, frame, value, name, span)
     return Native(value, name)
+
+
+def _of_named(m: Machine, frame: Frame, value: DictObj, name: str, span: Span) -> Val:
+    """`cfg.lr` of a dict whose keys are read as attributes; a method where no key has that name."""
+    if value.cells.get(("k", name), MISSING) is not MISSING:
+        return containers.get_item(m, frame, value, name, span)
+    return Native(value, name) if name in methods.DICT else Unknown(name, value, name)
 
 
 def _of_none(m: Machine, name: str) -> Val:
@@ -112,6 +129,8 @@ def _of_instance(m: Machine, frame: Frame, value: Instance, name: str, span: Spa
     if special is not NotImplemented:
         return special
     getter, owner = classes.find(m, value.cls, "__getattr__")
+    if isinstance(getter, Lib) and "$inner" in value.cells:  # __getattr__ = dict.get
+        getter, owner = Native(value.cells["$inner"], getter.name.rsplit(".", 1)[-1]), None
     if getter is not MISSING:
         return calls.call(m, classes.bind(m, getter, value, owner), Args(span, frame, [name]))
     return _unset(m, value, name)
@@ -273,6 +292,9 @@ def write(m: Machine, frame: Frame, receiver: Val, name: str, value: Val, span: 
             if isinstance(receiver, Unknown) and unknowns.write_unknown(m, receiver, name, value, span):
                 return
             m.set(receiver, name, value)
+        case DictObj(named=True):
+            containers.set_item(m, frame, receiver, name, value, span)
+            return
     capture_store(m, value, span, "attribute", m.text(span))
 
 

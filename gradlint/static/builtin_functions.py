@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from gradlint.static import attributes, builtin, calls, classes, containers, module_methods, modules, tensors
+from gradlint.static import attributes, builtin, calls, classes, containers, module_methods, modules, settings, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
 from gradlint.static.joins import join_values
@@ -442,6 +442,11 @@ def _globals(m: Machine, args: Args) -> Val:
     return made
 
 
+def _vars(m: Machine, args: Args) -> Val:
+    value = args.get(0)
+    return containers.instance_dict(m, value) if isinstance(value, Instance) else _globals(m, args)
+
+
 def _namedtuple(m: Machine, args: Args) -> Val:
     fields = args.get(1, "field_names")
     names: tuple[Val, ...]
@@ -474,13 +479,14 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "builtins.next": _next, "builtins.iter": _iter, "builtins.type": _type, "builtins.super": _super,
     "builtins.property": _property, "builtins.id": _some_scalar, "builtins.hash": _some_scalar,
     "builtins.input": _some_scalar, "builtins.callable": _some_scalar, "builtins.globals": _globals,
-    "builtins.locals": _globals, "builtins.vars": _globals, "builtins.ord": _some_scalar, "builtins.chr": _some_scalar,
+    "builtins.locals": _globals, "builtins.vars": _vars, "builtins.ord": _some_scalar, "builtins.chr": _some_scalar,
     "functools.partial": _partial, "functools.reduce": _reduce, "itertools.chain": _chain,
     "itertools.combinations": _combine("combinations"), "itertools.permutations": _combine("permutations"),
     "itertools.product": _combine("product"), "itertools.islice": _islice, "itertools.count": _count,
     "itertools.repeat": _repeat, "itertools.chain.from_iterable": _chain_iterable, "itertools.cycle": _repeat_forever,
     "collections.namedtuple": _namedtuple, "collections.deque": _list, "copy.copy": _first, "tqdm.tqdm": _first,
     "tqdm.auto.tqdm": _first, "tqdm.notebook.tqdm": _first, "tqdm.trange": _range, "tqdm.auto.trange": _range,
+    **dict.fromkeys(settings.NAMESPACES, settings.namespace), **dict.fromkeys(settings.NAMED_DICTS, settings.named_dict),
     "typing.cast": lambda m, args: args.get(1),
     "contextlib.nullcontext": lambda m, args: Instance(Lib("contextlib.nullcontext")),
 }  # fmt: skip

@@ -276,7 +276,7 @@ def read_library(m: Machine, value: Instance, name: str, span: Span) -> Val:
         return ListObj([group])
     if name == "dataset" and "$dataset" in value.cells:
         return value.cells["$dataset"]
-    if value.cls.name == "argparse.Namespace":
+    if value.cls.name == settings.NAMESPACE:
         return Scalar()
     return Native(value, f"{value.cls.name}.{name}")
 

@@ -25,6 +25,7 @@ from gradlint.static.values import (
     NODE,
     Alt,
     DictObj,
+    Generator,
     Instance,
     Lib,
     ListObj,
@@ -179,6 +180,8 @@ def flatten_parameters(m: Machine, value: Val) -> list[Tensor]:
             return [t for v in content(value) for t in flatten_parameters(m, v)]
         case DictObj():
             return [t for k, v in dict_items(value) if k == "params" for t in flatten_parameters(m, v)]
+        case Generator():
+            return [t for v in calls.run_generator(m, value) for t in flatten_parameters(m, v)]
         case Alt():
             return [t for v in value.options for t in flatten_parameters(m, v)]
     return []

@@ -1,13 +1,22 @@
-"""Settings of scripts: `argparse` yields its defaults, so that a script's branches run as they do without arguments."""
+"""Settings of scripts: `argparse` yields its defaults, so that a script's branches run as they do without arguments.
+
+Settings written in the script itself (`SimpleNamespace(...)`, `EasyDict({...})`, `OmegaConf.create({...})`) are what they say.
+"""
 
 from __future__ import annotations
 
 from gradlint.static import containers
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
-from gradlint.static.values import Instance, Lib, ListObj, Scalar, Unknown, Val
+from gradlint.static.values import OPEN, DictObj, Instance, Lib, ListObj, Scalar, Unknown, Val, dict_items
 
 PARSER = "argparse.ArgumentParser"
+NAMESPACE = "argparse.Namespace"
+NAMESPACES = (NAMESPACE, "types.SimpleNamespace")
+NAMED_DICTS = (
+    "easydict.EasyDict", "munch.Munch", "munch.munchify", "addict.Dict", "box.Box", "attrdict.AttrDict",
+    "ml_collections.ConfigDict", "ml_collections.config_dict.ConfigDict", "omegaconf.OmegaConf.create",
+)  # fmt: skip
 _ACTIONS = {"store_true": False, "store_false": True, "count": 0}
 
 
@@ -30,6 +39,32 @@ def method(m: Machine, parser: Instance, name: str, args: Args) -> Val:
     return Unknown(name)
 
 
+def namespace(m: Machine, args: Args) -> Val:
+    """`SimpleNamespace(lr=1e-3, **more)`: what is named; anything may lie behind a spread that is not known."""
+    made = Instance(Lib(NAMESPACE if args.rest else "types.SimpleNamespace"), args.span)
+    for key, value in args.keywords.items():
+        m.set(made, key, value)
+    return made
+
+
+def named_dict(m: Machine, args: Args) -> Val:
+    """`EasyDict({"lr": 1e-3}, bs=8)`: a dict whose keys are read as attributes, at every depth."""
+    given = args.get(0)
+    made = DictObj(named=True)
+    if isinstance(given, DictObj):
+        containers.update(m, made, given)
+    elif given is not None:
+        m.set(made, OPEN, True)
+    for key, value in args.keywords.items():
+        m.set(made, ("k", key), value)
+    if args.rest:
+        m.set(made, OPEN, True)
+    for key, value in list(dict_items(made)):
+        if isinstance(value, DictObj) and not value.named:
+            m.set(made, ("k", key), named_dict(m, Args(args.span, args.frame, [value])))
+    return made
+
+
 def _add(m: Machine, parser: Instance, args: Args) -> None:
     names = [n for n in args.positional if isinstance(n, str)]
     if not names:
@@ -50,7 +85,7 @@ def _default(args: Args, optional: bool) -> Val:
 
 
 def _namespace(parser: Instance, args: Args) -> Instance:
-    made = Instance(Lib("argparse.Namespace"), args.span)
+    made = Instance(Lib(NAMESPACE), args.span)
     for key, value in list(parser.cells.items()):
         if isinstance(key, tuple) and key[0] == "default":
             made.cells[key[1]] = containers.copied(value)

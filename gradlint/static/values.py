@@ -90,13 +90,14 @@ class ListObj(Obj):
 
 
 class DictObj(Obj):
-    """A dict: one cell per key, `("k", key)`; a `factory` for defaultdict."""
+    """A dict: one cell per key, `("k", key)`; a `factory` for defaultdict; `named` where keys are read as attributes too."""
 
-    __slots__ = ("factory",)
+    __slots__ = ("factory", "named")
 
-    def __init__(self, factory: Val = None) -> None:
+    def __init__(self, factory: Val = None, named: bool = False) -> None:
         super().__init__()
         self.factory = factory
+        self.named = named
 
 
 class ModuleObj(Obj):
