@@ -66,6 +66,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     inplace: bool = False  #: writes into self, or into the first argument
     view: bool = False  #: the result shares self's storage
     saves: Saves = ""  #: what backward needs
+    keeps: tuple[str, ...] = ()  #: "1:0": if argument 0 requires grad, 1 must not change before the backward
     mode: ModeWord = ""  #: the callee runs in this grad mode
     foreign: bool = False  #: a value-changing operation outside torch
     raises: bool = False  #: raises when a tensor argument requires grad

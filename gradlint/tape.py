@@ -92,6 +92,25 @@ class Edge(msgspec.Struct, frozen=True):
     reason: Span | None = None  #: what makes a custom operation cut: the `return` of its backward
 
 
+class Need(msgspec.Struct, frozen=True):
+    """The backward of the operation that made `by` certainly needs `value` as it was at that moment."""
+
+    value: int
+    by: int
+    span: Span
+    op: str
+    time: int
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A tensor certainly got other numbers in place: what it was until then can no longer be had."""
+
+    value: int
+    span: Span
+    label: str
+    time: int
+
+
 class Capture(msgspec.Struct, frozen=True):
     """A value was put or handed somewhere: the hops that a path shows."""
 
@@ -196,3 +215,5 @@ class Tape(msgspec.Struct):
     demands: list[Demand] = []
     hooks: list[Hook] = []
     notes: list[Note] = []
+    needs: list[Need] = []
+    changes: list[Change] = []

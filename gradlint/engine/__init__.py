@@ -1,15 +1,15 @@
 """The engine: pure queries on a tape. It knows the tape, the findings and the rules' pages, and nothing of how a tape is made.
 
 `judge` asks of every demand which contract it breaks: `severed` (a cut lies on the way), `absent` (no way could be there),
-`terms` (a part of a loss, or of a training, is lost), `timing` and `hooks` (at the wrong time, or never), `sides` (NumPy
-in a class activation map). `merge` puts runs together.
+`terms` (a part of a loss, or of a training, is lost), `timing` and `hooks` (at the wrong time, or never), `needs` (what a
+backward needs is overwritten), `sides` (NumPy in a class activation map). `merge` puts runs together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlint.engine import absent, hooks, notes, severed, sides, terms, timing
+from gradlint.engine import absent, hooks, needs, notes, severed, sides, terms, timing
 from gradlint.engine.findings import Case, Rules
 from gradlint.engine.graph import CUTS, NOTHING, UNKNOWN, Graph
 from gradlint.engine.merge import merge
@@ -45,15 +45,21 @@ def judge(tape: Tape, catalog: Rules) -> list[Verdict]:
 def _beside(case: Case, tape: Tape) -> Iterator[tuple[Demand, Finding]]:
     """What is said beside the demands themselves, each with the demand it belongs to."""
     yield from sides.judge(case, tape.demands)
-    for judge_events in (timing.freed, hooks.legacy, hooks.removed_early):
-        yield from ((demand, found) for demand, found in judge_events(case) if found is not None)
+    freed = [(demand, found) for demand, found in timing.freed(case) if found is not None]
+    raised = {demand.id for demand, _ in freed}
+    yield from freed
+    yield from ((demand, found) for demand, found in needs.overwritten(case) if found and demand.id not in raised)
+    for judge_hooks in (hooks.legacy, hooks.removed_early):
+        yield from ((demand, found) for demand, found in judge_hooks(case) if found is not None)
 
 
 def _verdict(case: Case, demand: Demand, extra: list[Finding]) -> Verdict:
     if demand.unknown:
         return Verdict(demand, "undecided", demand.unknown, tuple(extra))
     found = _broken(case, demand)
-    severed_here = any(f.contract not in PASSING for f in found) or any(f.contract == "freed" for f in extra)
+    severed_here = any(f.contract not in PASSING for f in found) or any(
+        f.contract == "freed" or f.rule == needs.RULE for f in extra
+    )
     if severed_here:
         return Verdict(demand, "severed", "", (*found, *extra))
     reason = _doubt(case, demand)

@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gradlint.tape import Capture, Edge, Flow, Kind, Tape, Value
+from gradlint.tape import Capture, Change, Edge, Flow, Kind, Tape, Value
 
 NOTHING = -2  #: no data path
 SELECTS = -1  #: data only chose positions: an index, a mask, a condition
@@ -53,6 +53,8 @@ class Graph:
         self.out: list[list[Edge]] = [[] for _ in tape.values]
         self.demands, self.hooks = tape.demands, tape.hooks
         self.captures: dict[int, list[Capture]] = {}
+        self.needs = tape.needs
+        self.changes: dict[int, list[Change]] = {}
         self.ordered = True
         for edge in tape.edges:
             self.into[edge.dst].append(edge)
@@ -60,6 +62,8 @@ class Graph:
             self.ordered = self.ordered and edge.src < edge.dst
         for capture in tape.captures:
             self.captures.setdefault(capture.value, []).append(capture)
+        for change in tape.changes:
+            self.changes.setdefault(change.value, []).append(change)
         self._towards: dict[int, dict[int, int]] = {}
         self._live: dict[tuple[int, bool], frozenset[int]] = {}
 

@@ -55,12 +55,12 @@ def freed(case: Case) -> Iterator[tuple[Demand, Finding | None]]:
     for demand in passes(graph):
         if not (demand.whole and demand.certain):
             continue
-        executed = _executed(graph, demand)
-        again = [v for v in executed if v in keeping]
+        through = executed(graph, demand)
+        again = [v for v in through if v in keeping]
         if again:
             yield demand, _second(case, demand, keeping[max(again)], max(again))
         if not demand.retains:
-            keeping |= {v: demand for v in executed if _keeps(graph, v) and v not in keeping}
+            keeping |= {v: demand for v in through if _keeps(graph, v) and v not in keeping}
 
 
 def _second(case: Case, demand: Demand, first: Demand, value: int) -> Finding | None:
@@ -69,7 +69,7 @@ def _second(case: Case, demand: Demand, first: Demand, value: int) -> Finding | 
     return finding(case, Claim("freed", "", demand.span, message, paths.ended(steps, demand)))
 
 
-def _executed(graph: Graph, demand: Demand) -> set[int]:
+def executed(graph: Graph, demand: Demand) -> set[int]:
     """The results of operations that a backward certainly goes through: no joins, nothing unknown, no gradient's own graph."""
     seen: set[int] = set()
     todo = list(demand.roots)

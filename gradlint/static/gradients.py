@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradlint.static import exposure, hooks, overwrites
+from gradlint.static import exposure, hooks, needs, overwrites
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
 from gradlint.static.store import MISSING
 from gradlint.static.values import NODE, Tensor, Val, options
-from gradlint.tape import Span
+from gradlint.tape import Flow, Span
 
 CLEARED, ZEROED = "$cleared", "$zeroed"  #: cells of a leaf and of its gradient: where and when; None: perhaps no longer
 ASSIGNED = "assigned"  #: of the run: the leaves that the program trains by hand
@@ -191,6 +191,8 @@ def replaced(m: Machine, old: object, new: Tensor) -> None:
 
 def stepped(m: Machine, optimizer: Val, parameters: Sequence[Tensor], span: Span) -> None:
     """An optimizer steps: a demand of its own where what the last backward left was thrown away before any step used it."""
+    for parameter in _given(m, parameters):
+        needs.changed(m, parameter, span)
     before, last = optimizer.cells.get("$stepped", 0), _last_pass(m, parameters)
     m.set(optimizer, "$stepped", m.tape.tick())
     cleared = [_cleared(m, p) for p in parameters]
@@ -200,6 +202,15 @@ def stepped(m: Machine, optimizer: Val, parameters: Sequence[Tensor], span: Span
     nodes = [p.cells[NODE] for p in parameters[:1]]
     labels = [m.tape.values[n].label for n in nodes]
     record(m, "grad-read", span, m.state.cells["roots"], nodes, labels, cleared=lost[0][0], since=lost[0][1])
+
+
+def _given(m: Machine, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Those that certainly have a gradient: the last backward of all left one, and nobody threw it away."""
+    passes = m.state.cells.get("passes", ())
+    if not passes or not isinstance(passes[-1], tuple):
+        return []
+    reached = m.tape.ancestors(passes[-1][1], Flow.CARRIES)
+    return [p for p in parameters if p.cells[NODE] in reached and _certain(m, p) and _cleared(m, p) is None]
 
 
 def _last_pass(m: Machine, parameters: Sequence[Tensor]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlint.static import calls, gradients, hooks, library, methods, modules, overwrites, settings
+from gradlint.static import calls, gradients, hooks, library, methods, modules, needs, overwrites, settings
 from gradlint.static.arguments import Args
 from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
@@ -156,11 +156,8 @@ def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
 
     row = m.catalog.row(base)
     keeps = row is not None and saves(row)
-    weights = [
-        Input(held.cells[NODE], saves=keeps and not str(key).startswith("bias"))
-        for key, held in value.cells.items()
-        if _is_own(key) and isinstance(held, Tensor)
-    ]
+    owned = {str(key): held for key, held in value.cells.items() if _is_own(key) and isinstance(held, Tensor)}
+    weights = [Input(held.cells[NODE], saves=keeps and not key.startswith("bias")) for key, held in owned.items()]
     given = (
         gather(m, row, None, args)
         if row is not None and row.module
@@ -171,12 +168,17 @@ def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
         written = args.get(0)
         if isinstance(written, Tensor) and base.startswith("torch.nn.") and _has_inplace(base):
             overwrites.written(m, written, args.span, value.span)
+            if "Dropout" not in base:  # that leaves its input alone in eval()
+                needs.changed(m, written, args.span)
             m.set(written, NODE, compute(m, op, [*given, *weights], args.span))
             return written
     node = compute(m, op, [*given, *weights], args.span)
     if row is not None and len(row.outputs) > 1 and not row.when:
         return tuple(_output(m, node, args, flow) for flow in row.outputs)
-    return Tensor(node)
+    made = Tensor(node)
+    if row is not None:
+        needs.kept(m, row, op, args.positional, made, args.span, owned)
+    return made
 
 
 def _is_own(key: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradlint.static import builtin_functions, calls, declared, functions, gradients, modes, modules, overwrites
+from gradlint.static import builtin_functions, calls, declared, functions, gradients, modes, modules, needs, overwrites
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -59,6 +59,8 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Ins
     written = receiver if receiver is not None else args.get(0)
     if args.keywords.get("inplace") is True and isinstance(written, Tensor) and isinstance(result, Tensor):
         overwrites.written(m, written, args.span)
+        if "dropout" not in row.name:  # that leaves its input alone in evaluation
+            needs.changed(m, written, args.span)
         m.set(written, NODE, result.cells[NODE])
         return written
     return result

@@ -10,7 +10,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gradlint.tape import Answer, Capture, Demand, DemandKind, Edge, Flow, Hook, Kind, Note, Span, Tape, Value
+from gradlint.tape import (
+    Answer,
+    Capture,
+    Change,
+    Demand,
+    DemandKind,
+    Edge,
+    Flow,
+    Hook,
+    Kind,
+    Need,
+    Note,
+    Span,
+    Tape,
+    Value,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from gradlint.static.machine import Machine
@@ -38,6 +53,8 @@ class Recorder:
         self.captures: list[Capture] = []
         self.demands: list[Demand] = []
         self.notes: list[Note] = []
+        self.needs: list[Need] = []
+        self.changes: list[Change] = []
         self.requires: list[Answer] = []
         self.into: list[list[Edge]] = []
         self.wanted: set[int] = set()
@@ -154,10 +171,19 @@ class Recorder:
         """Something that does not do what it says."""
         self.notes.append(Note(time=self.tick(), **fields))  # type: ignore[arg-type]
 
+    def need(self, value: int, by: int, span: Span, op: str) -> None:
+        """The backward of what made `by` keeps the value."""
+        self.needs.append(Need(value, by, span, op, self.tick()))
+
+    def change(self, value: int, span: Span, label: str) -> None:
+        """The value was overwritten."""
+        self.changes.append(Change(value, span, label, self.tick()))
+
     def tape(self, hooks: Iterable[Hook] = (), notes: Iterable[Note] = ()) -> Tape:
         """The finished tape."""
         values = [msgspec.structs.replace(v, wanted=True) if v.id in self.wanted else v for v in self.values]
-        return Tape(values, [*self.edges], [*self.captures], [*self.demands], list(hooks), [*self.notes, *notes])
+        return Tape(values, [*self.edges], [*self.captures], [*self.demands], list(hooks), [*self.notes, *notes],
+                    self.needs, self.changes)  # fmt: skip
 
     def edge(self, src: int, dst: int, span: Span, op: str, flow: Flow, cause: str = "", at: Span | None = None,
               term: bool = False, product: bool = False, foreign: bool = False, select: bool = False,

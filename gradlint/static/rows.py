@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from gradlint.static import demands, gradients
+from gradlint.static import demands, gradients, needs
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input, answer
@@ -175,13 +175,10 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         return _constant(m, row, args)
     if not inputs and row.returns in ("tensor", "array", "image", "number") and not _arguments_known(args):
         return m.unknown(m.text(args.span))
-    return wrap(
-        m,
-        row,
-        compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign, view=row.view),
-        receiver,
-        inputs,
-    )
+    node = compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign, view=row.view)
+    made = wrap(m, row, node, receiver, inputs)
+    needs.kept(m, row, op, args.positional if receiver is None else [receiver, *args.positional], made, args.span)
+    return made
 
 
 def instance(name: str, args: Args) -> Instance:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import flags, functions, gradients, overwrites, unknowns
+from gradlint.static import flags, functions, gradients, needs, overwrites, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -252,6 +252,8 @@ def change(m: Machine, value: Tensor, name: str, row: object, args: Args) -> Val
 def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span) -> None:
     """Give an object a new node after it was written in place."""
     overwrites.written(m, value, span)
+    if "$alias" not in value.cells:  # what is written by way of `.data` goes unseen by autograd
+        needs.changed(m, value, span)
     old = value.cells[NODE]
     leaf = m.tape.values[old].leaf and m.tape.requires[old] != "no"
     if m.mode.enabled is False and (leaf or m.tape.requires[old] != "no"):
@@ -303,7 +305,9 @@ def binary(m: Machine, op: str, left: Val, right: Val, span: Span) -> Val:
         return Unknown("result", (left, right))
     inputs = _operands(m, op, left, right)
     if Tensor in kinds:
-        return Tensor(compute(m, op, inputs, span))
+        made = Tensor(compute(m, op, inputs, span))
+        needs.kept_by_operator(m, op, left, right, made, span)
+        return made
     if Array in kinds:
         return Array(compute(m, op, inputs, span, Kind.ARRAY, foreign=True) if inputs else None)
     if Unknown in kinds:

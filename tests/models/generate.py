@@ -19,7 +19,15 @@ from typing import Any
 import torch
 
 from tests.models.observe import Flow, Seen
-from tests.models.samples import modules, observe_inplace, observe_module, observe_operation, operations
+from tests.models.samples import (
+    keeps_module,
+    keeps_operation,
+    modules,
+    observe_inplace,
+    observe_module,
+    observe_operation,
+    operations,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -88,7 +96,9 @@ def _rows_of(ops: Sequence[Any], names: list[str]) -> Iterator[tuple[list[str], 
     seen = [one for op in ops for one in observe_operation(op)]
     flat = ops[0].name.rsplit(".", 1)[-1]
     if seen and names:
-        yield names, _row(ops[0].name, seen)
+        row = _row(ops[0].name, seen)
+        kept = sorted(set.intersection(*(keeps_operation(op) for op in ops))) if row.get("saves") else []
+        yield names, {**row, **({"keeps": kept} if kept else {})}
     written = [inplace for name in names if _resolves(inplace := f"{name}_") and not flat.endswith("_")]
     changed = [one for op in ops for one in observe_inplace(op)] or seen
     if written and changed:
@@ -128,7 +138,8 @@ def _module_rows(taken: Iterable[str]) -> Iterator[tuple[list[str], Row]]:
         seen, parameters = observe_module(info)
         if seen:
             owned = {"parameters": list(parameters)} if parameters else {}
-            yield [f"torch.{info.name}"], {"module": True, **owned, **_row(info.name, seen)}
+            kept = sorted(keeps_module(info))
+            yield [f"torch.{info.name}"], {"module": True, **owned, **_row(info.name, seen), **({"keeps": kept} if kept else {})}
 
 
 def _row(name: str, seen: Sequence[Seen]) -> Row:

@@ -42,6 +42,39 @@ def observe(call: Callable[[], Any], leaves: Sequence[Tensor], inputs: Sequence[
     return Seen(_shape(result), tuple(flow for flow, _ in judged), _fields(result), view, saves, reached)
 
 
+def needed(call: Callable[[], Any], named: Mapping[str, Tensor], asking: Mapping[str, Sequence[Tensor]]) -> dict[str, set[str]]:
+    """For each way to ask for a gradient (which leaves require grad): what must not change in place before the backward.
+
+    `named` are the tensors that are changed, one a run; the first tensor of the result is called "result". What raises for
+    another reason, or does not require grad, is left out.
+    """
+    leaves = [leaf for group in asking.values() for leaf in group]
+    found: dict[str, set[str]] = {}
+    for who, group in asking.items():
+        for leaf in leaves:
+            leaf.requires_grad_(any(leaf is one for one in group))
+        with suppress(RuntimeError, NotImplementedError):
+            found[who] = {what for what in ("result", *named) if _breaks(call, named.get(what))}
+    return found
+
+
+def _breaks(call: Callable[[], Any], changed: Tensor | None) -> bool:
+    """Whether the backward raises because a tensor (None: the result) was changed after the call."""
+    outputs = [out for out in _outputs(call()) if out.requires_grad]
+    if not outputs or not outputs[0].numel():
+        raise RuntimeError("nothing to differentiate")
+    with torch.no_grad():
+        given = outputs[0] if changed is None else changed
+        given.copy_(given.clone())
+    try:
+        torch.autograd.backward(outputs, [torch.ones_like(out) for out in outputs])
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+        return True
+    return False
+
+
 def tensors(value: object) -> Iterator[Tensor]:
     """Every tensor in a value, through lists, tuples and dicts."""
     match value:

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
-from tests.models.observe import Seen, observe, tensors
+from tests.models.observe import Seen, needed, observe, tensors
 
 SAMPLES = 40  #: with 6 two operations are misjudged, with 30 none
 DTYPES = (torch.float64, torch.float32, torch.complex64)
@@ -52,19 +53,66 @@ def observe_inplace(op: Any) -> list[Seen]:
 
 def observe_module(info: Any) -> tuple[list[Seen], tuple[str, ...]]:
     """The observations of a module class, and the names of its own parameters."""
-    torch.manual_seed(0)
     calls, names = [], dict[str, None]()
+    for module, given in _modules(info):
+        names |= dict.fromkeys(module._parameters)
+        run, arguments, _ = _bind(module, given.args, given.kwargs)
+        calls.append((run, arguments, list(module.parameters())))
+    return _attempts(calls), tuple(names)
+
+
+def _modules(info: Any) -> Iterator[tuple[Any, Any]]:
+    """Modules of a class, in training and not, each with the arguments of a call."""
+    torch.manual_seed(0)
     for training in (True, False):
         kwargs = {"device": "cpu", "dtype": torch.float32, "requires_grad": True, "training": training}
         for sample in islice(info.module_inputs_func(info, **kwargs), SAMPLES):
-            built, given = sample.constructor_input, sample.forward_input
-            if given is None:
-                continue
-            module = info.module_cls(*built.args, **built.kwargs).train(training)
-            names |= dict.fromkeys(module._parameters)
-            run, arguments, _ = _bind(module, given.args, given.kwargs)
-            calls.append((run, arguments, list(module.parameters())))
-    return _attempts(calls), tuple(names)
+            if sample.forward_input is not None:
+                built = sample.constructor_input
+                yield info.module_cls(*built.args, **built.kwargs).train(training), sample.forward_input
+
+
+def keeps_operation(op: Any) -> set[str]:
+    """What the operation keeps for its backward in all samples that have the tensors: see `Row.keeps`."""
+    seen = []
+    for sample in _samples(op):
+        given = (sample.input, *sample.args)
+        held = {str(i): value for i, value in enumerate(given) if isinstance(value, Tensor)}
+        leaves = {i: [value] for i, value in held.items() if value.is_leaf and _differentiable(value)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call = _bind(op.op, given, sample.kwargs)[0]
+            seen.append((needed(call, held, leaves), {*held, "result"}))
+    return _always(seen)
+
+
+def keeps_module(info: Any) -> set[str]:
+    """The same for a module class; "own" is that its parameters require grad."""
+    seen = []
+    for module, given in _modules(info):
+        held = {str(i): value for i, value in enumerate(given.args) if isinstance(value, Tensor)}
+        leaves = {i: [value] for i, value in held.items() if value.is_leaf and _differentiable(value)}
+        if any(is_lazy(parameter) for parameter in module.parameters()):
+            continue
+        own = list(module.parameters())
+        weights = {name: parameter for name, parameter in module._parameters.items() if parameter is not None}
+        call = _bind(module, given.args, given.kwargs)[0]
+        asking = {**leaves, **({"own": own} if own else {})}
+        seen.append((needed(call, {**held, **weights}, asking), {*held, *weights, "result"}))
+    return _always(seen)
+
+
+def _always(seen: list[tuple[dict[str, set[str]], set[str]]]) -> set[str]:
+    """The pairs that held in every sample that could have shown them."""
+    told = {(what, who) for broken, _ in seen for who, kept in broken.items() for what in kept}
+    return {
+        f"{what}:{who}" for what, who in told
+        if all(what in broken[who] for broken, held in seen if who in broken and what in held)
+    }  # fmt: skip
+
+
+def _differentiable(value: Tensor) -> bool:
+    return value.is_floating_point() or value.is_complex()
 
 
 def _samples(op: Any) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from gradlint.catalog import Row, read_models
 from tests.models import canned, generate
 from tests.models.canned import expression, scene
-from tests.models.observe import Seen, observe, tensors
+from tests.models.observe import Seen, needed, observe, tensors
 
 #: what a call on a tensor that requires grad raises where the row says that it raises
 RAISED = (RuntimeError, TypeError, BufferError)
@@ -85,6 +85,7 @@ def test_row(name: str, row: Row) -> None:
         check_flow(row, text)
     elif row.flow != "carries":
         assert not any(out.requires_grad for out in tensors(result))
+    check_keeps(row, text)
     if row.factory:
         assert scene().run(f"{text.removesuffix(')')}, requires_grad=True)").requires_grad
 
@@ -156,6 +157,15 @@ def check_flow(row: Row, text: str) -> None:
     assert row.inplace or row.view == seen.view
     assert bool(row.saves) == bool(seen.saves)
     assert not row.inplace or again.run(text) is again.names["x"]
+
+
+def check_keeps(row: Row, text: str) -> None:
+    """What a row of one tensor keeps cannot be changed before the backward."""
+    if row.keeps:
+        here = scene()
+        only = here.leaves[min(leaf_names(ast.parse(text)))]
+        broken = needed(lambda: here.run(text), {"0": only}, {"0": [only]})
+        assert {pair.partition(":")[0] for pair in row.keeps} == broken["0"]
 
 
 def check_outputs(row: Row, seen: Seen) -> None:

@@ -1,0 +1,64 @@
+"""What a backward needs as it was: the tensors that operations keep, and the statements that change one of them in place.
+
+Which operation keeps what is in its row (`keeps`), observed by changing each tensor before a backward. A tape value stands
+for a tensor's numbers at one moment, so a value that was overwritten can never be had again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from gradlint.catalog import Row
+from gradlint.static.machine import Machine
+from gradlint.static.values import NODE, Tensor, Val
+from gradlint.tape import Span
+
+OPERATORS = {"*": "torch.mul", "/": "torch.div", "**": "torch.pow", "@": "torch.matmul"}
+WITH_NUMBER = {"torch.pow": "torch.Tensor.__pow__"}  #: what is another operation with a number in a tensor's place
+RESULT, OWN = "result", "own"
+
+
+def kept(m: Machine, row: Row, op: str, given: Sequence[Val], made: Val, span: Span,
+         weights: Mapping[str, Tensor] | None = None) -> None:  # fmt: skip
+    """Note what the backward of an operation needs: some of its arguments, its result, or a layer's parameters."""
+    if row.keeps and m.mode.enabled is not False and isinstance(made, Tensor):
+        named = {str(i): value for i, value in enumerate(given)} | {RESULT: made} | dict(weights or {})
+        asking = {name for name, value in named.items() if name != RESULT and _requires(m, value)}
+        if asking & set(weights or ()):
+            asking.add(OWN)
+        for what, who in _pairs(m, row, given):
+            if who in asking and isinstance(value := named.get(what), Tensor):
+                m.tape.need(value.cells[NODE], made.cells[NODE], span, op)
+
+
+def kept_by_operator(m: Machine, op: str, left: Val, right: Val, made: Val, span: Span) -> None:
+    """The same for `left op right`."""
+    row = m.catalog.row(OPERATORS[op]) if op in OPERATORS else None
+    if row is not None:
+        kept(m, row, op, (left, right), made, span)
+
+
+def changed(m: Machine, value: Tensor, span: Span) -> None:
+    """A tensor certainly gets other numbers in place."""
+    if not m.doubt and not m.rehearsing:
+        m.tape.change(value.cells[NODE], span, m.text(span))
+
+
+def _requires(m: Machine, value: Val) -> bool:
+    return isinstance(value, Tensor) and m.tape.requires[value.cells[NODE]] == "yes"
+
+
+def _pairs(m: Machine, row: Row, given: Sequence[Val]) -> tuple[tuple[str, str], ...]:
+    """What is kept for whom, if the call has tensors where the observed calls had them."""
+    pairs = _parsed(row.keeps)
+    places = {int(word) for pair in pairs for word in pair if word.isdigit()}
+    if all(i < len(given) and isinstance(given[i], Tensor) for i in places):
+        return pairs
+    other = m.catalog.row(WITH_NUMBER[row.name]) if row.name in WITH_NUMBER else None
+    return _pairs(m, other, given) if other is not None else ()
+
+
+@cache
+def _parsed(keeps: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((what, who) for what, _, who in (text.partition(":") for text in keeps))
