@@ -30,8 +30,7 @@ class Lowering:
 
     def skip_node(self, node: cst.CSTNode) -> None:
         """Go over a node that is not lowered."""
-        for piece in self.tree.code_for_node(node).split():
-            self.reader.take(piece)
+        self.reader.take_text(self.tree.code_for_node(node))
 
 
 def lower(source: str, file: str, name: str) -> p.Module:
@@ -127,7 +126,7 @@ def _annotated(low: Lowering, node: cst.AnnAssign, start: int) -> p.Stmt:
 
 def _augmented(low: Lowering, node: cst.AugAssign, start: int) -> p.Stmt:
     target = assignable(low, node.target)
-    operator = low.tree.code_for_node(node.operator).strip()
+    operator = low.tree.code_for_node(node.operator).strip(" \t\f\r\n\\")
     low.reader.take(operator)
     value = expression(low, node.value)
     return p.AugAssign(low.reader.place(start), operator[:-1], target, value)

@@ -231,15 +231,19 @@ def _slice(low: Lowering, node: cst.Slice, start: int) -> p.Expr:
 
 def _operator(low: Lowering, node: cst.CSTNode) -> str:
     """Go over an operator; `not in` and `is not` are two words."""
-    words = low.tree.code_for_node(node).split()
-    for word in words:
+    operator = node.value if isinstance(node, cst.NotEqual) else _COMPARISON[type(node)]
+    for word in operator.split():
         low.reader.take(word)
-    return " ".join(words)
+    return operator
 
 
 _BINARY = {
     cst.Add: "+", cst.Subtract: "-", cst.Multiply: "*", cst.Divide: "/", cst.FloorDivide: "//", cst.Modulo: "%", cst.Power: "**",
     cst.MatrixMultiply: "@", cst.LeftShift: "<<", cst.RightShift: ">>", cst.BitAnd: "&", cst.BitOr: "|", cst.BitXor: "^",
+}  # fmt: skip
+_COMPARISON = {
+    cst.Equal: "==", cst.NotEqual: "!=", cst.LessThan: "<", cst.LessThanEqual: "<=", cst.GreaterThan: ">",
+    cst.GreaterThanEqual: ">=", cst.In: "in", cst.NotIn: "not in", cst.Is: "is", cst.IsNot: "is not",
 }  # fmt: skip
 _UNARY = {cst.Minus: "-", cst.Plus: "+", cst.BitInvert: "~", cst.Not: "not"}
 

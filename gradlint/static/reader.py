@@ -57,6 +57,12 @@ class Reader:
         self.position += len(token)
         self.end = self.position
 
+    def take_text(self, text: str) -> None:
+        """Go over a stretch of source that may begin and end with blanks."""
+        blank = _TRIVIA.match(text)
+        assert blank is not None
+        self.take(text[blank.end() :].rstrip())
+
     def optional(self, token: str) -> bool:
         """Go over a token if it is next."""
         before = self.position
