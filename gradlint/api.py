@@ -143,7 +143,7 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False, cre
     if known is not None:
         result = known.result
     else:
-        with _crew(ready, answers.read, task.jobs if recall else None, crew) as workers:
+        with _crew(ready, answers, task.jobs if recall else None, crew) as workers:
             result, verdicts, known = _asked(ready, answers.read, watch, workers)
         answers.keep(known, result)
     return Analysis(
@@ -196,20 +196,24 @@ def _asked(
 
 
 @contextmanager
-def _crew(
-    ready: Prepared, read: Callable[[Path], str | None], jobs: int | None, given: Crew | None
-) -> Iterator[Crew | None]:
+def _crew(ready: Prepared, answers: Answers, jobs: int | None, given: Crew | None) -> Iterator[Crew | None]:
     """Who runs the units; without a number of processes the tapes are kept as well."""
-    if given is not None or not ready.sources:
+    sources, catalog, read = ready.sources, ready.catalog, answers.read
+    if given is not None or not sources:
         yield given
-    elif jobs is None:
-        from gradlint.judging import Judges
+        return
+    from gradlint.crew import crew
+    from gradlint.judging import Judges
 
-        yield Judges(ready.sources, ready.catalog, read, tapes=True)
+    if jobs is None:
+        yield Judges(sources, catalog, read, tapes=True)
     else:
-        from gradlint.crew import crew
-
-        with closing(crew(ready.sources, ready.catalog, read, jobs=jobs)) as made:
+        made = answers.remembering(
+            sources,
+            lambda: crew(sources, catalog, read, jobs=jobs),
+            lambda: Judges(sources, catalog, read, tapes=False),
+        )
+        with closing(made):
             yield made
 
 

@@ -17,7 +17,7 @@ from gradlint.discovery import kind
 
 NAME = ".gradlint_cache"
 ROOT_FILES = ("pyproject.toml", "gradlint.toml", ".git")
-KEPT = {"answer": 64, "catalog": 4}  #: how many entries of a kind are kept, those used last
+KEPT = {"answer": 64, "catalog": 4, "ledger": 8}  #: how many entries of a kind are kept, those used last
 
 _TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of gradlint; `gradlint clean` removes it.\n"

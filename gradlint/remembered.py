@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from gradlint import __version__, cache
 from gradlint.catalog import data_folder
 from gradlint.discovery import shown
 from gradlint.finding import FileError, Finding, Site
-from gradlint.static import Result, Source
+from gradlint.static import Crew, Result, Source
 from gradlint.static.disk import Disk
 from gradlint.tape import Span
 
@@ -60,10 +61,13 @@ class Answers:
 
     def __init__(self, folder: Path | None, sources: Sequence[Source], catalog: Catalog, texts: Texts) -> None:
         self._texts = texts
-        self._digests: dict[str, str] = {}
+        self._digests: dict[str, str] = {}  #: of the texts that were read for context
+        self._known: dict[Path, str] = {}  #: digests of whatever texts
         self.notes: list[str] = []
         self._folder = folder if sources else None
-        self._key = key(sources, catalog) if self._folder else ""
+        self._state = state(catalog) if self._folder else ""
+        self._key = key(sources, self._state) if self._folder else ""
+        self._sources = {s.path: s.text for s in sources}
 
     def read(self, path: Path) -> str | None:
         """The text of a file that the static half asks for, and a note that it was read."""
@@ -91,16 +95,44 @@ class Answers:
         except cache.CacheError as error:
             self._note(error)
 
+    def remembering(self, sources: Sequence[Source], make: Callable[[], Crew], spare: Callable[[], Crew]) -> Crew:
+        """A crew that has run what is not kept; `spare` hires one for what turns out to be missing."""
+        if self._folder is None:
+            return make()
+        from gradlint.ledger import Ledger, Remembering
+
+        ledger = Ledger(self._folder, self._state, self._digest_of)
+        return Remembering(ledger, sources, make, spare, self._trying)
+
+    def _digest_of(self, path: Path) -> str:
+        """The digest of a file's text as it is now."""
+        if path not in self._known:
+            self._known[path] = _digest(self._sources[path] if path in self._sources else self.read(path))
+        return self._known[path]
+
+    @contextmanager
+    def _trying(self) -> Iterator[None]:
+        """What is done with the cache may fail."""
+        try:
+            yield
+        except cache.CacheError as error:
+            self._note(error)
+
     def _note(self, error: cache.CacheError) -> None:
         told = f"{shown(self._folder)}: the cache is not used: {error}" if self._folder else str(error)
         self.notes += [] if told in self.notes else [told]
 
 
-def key(sources: Sequence[Source], catalog: Catalog) -> str:
-    """What an answer is filed under."""
+def state(catalog: Catalog) -> str:
+    """What every answer rests on: gradlint itself, what the user told it of libraries, the working directory."""
+    return cache.digest(*_itself(), str(Path.cwd()), *_contents(catalog.extra), "", *catalog.demands)
+
+
+def key(sources: Sequence[Source], about: str) -> str:
+    """What an answer is filed under; `about` is the state."""
     ordered = sorted(sources, key=lambda s: s.path.as_posix())
     given = (part for s in ordered for part in (s.file, str(s.path), s.text, str(s.named)))
-    return cache.digest(*_itself(), str(Path.cwd()), *_contents(catalog.extra), "", *catalog.demands, "", *given)
+    return cache.digest(about, *given)
 
 
 def recall(folder: Path, name: str, read: Callable[[Path], str | None]) -> Answer | None:

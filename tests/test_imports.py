@@ -32,7 +32,8 @@ ALLOWED = {
     "fixes": {"catalog", "edits", "finding"},
     "symptoms": {"catalog", "discovery"},
     "cache": {"discovery"},
-    "remembered": {"cache", "catalog", "discovery", "finding", "static", "tape", "texts"},
+    "ledger": {"cache", "judging", "static", "tape"},
+    "remembered": {"cache", "catalog", "discovery", "finding", "ledger", "static", "tape", "texts"},
     "report": {"tape", "finding", "catalog"},
 }
 HEAVY = ("libcst", "torch", "numpy", "rich")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -11,11 +13,32 @@ class Disk:
 
     def __init__(self) -> None:
         self.asked: dict[Path, str] = {}
+        self._heard: dict[Path, str] = {}
+        self._again: set[int] = set()  #: answers that were heard as a whole, by identity
+
+    @contextmanager
+    def listening(self) -> Iterator[dict[Path, str]]:
+        """All that is asked inside, whether or not it was asked before, with the answers."""
+        around = self._heard, self._again
+        self._heard, self._again = {}, set()
+        heard = self._heard
+        try:
+            yield heard
+        finally:
+            self._heard, self._again = around
+            self._heard.update(heard)
+
+    def repeat(self, answers: Mapping[Path, str]) -> None:
+        """Something that these answers had led to is used again. The mapping must not go away or change."""
+        if id(answers) not in self._again:
+            self._again.add(id(answers))
+            self._heard.update(answers)
 
     def kind(self, path: Path) -> str:
         """`file`, `other`, or nothing where nothing is."""
         if path not in self.asked:
             self.asked[path] = _kind(path)
+        self._heard[path] = self.asked[path]
         return self.asked[path]
 
     def is_file(self, path: Path) -> bool:

@@ -7,11 +7,13 @@ the attributes that other methods assign unknown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from gradlint.finding import FileError
 from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports
@@ -45,6 +47,11 @@ class Runs:
 
     def survey(self, path: Path) -> Survey:
         """What the text of a file says."""
+        with self.project.disk.listening() as heard:
+            made = self._survey(path)
+        return msgspec.structs.replace(made, asked=_told(heard))
+
+    def _survey(self, path: Path) -> Survey:
         program = self.project.program(path)
         source = self.project.source(path)
         if program is None or source is None:
@@ -71,7 +78,7 @@ class Runs:
         file = self._name(path)
         m = Machine(self.catalog, self.project, WHOLE_RUN, whole=True)
         ran = Ran(whole_file(file))
-        with _guarded(ran):
+        with _guarded(ran), self.project.disk.listening() as heard:
             try:
                 _whole_program(m, path)
             except BudgetHit:
@@ -82,6 +89,7 @@ class Runs:
             with suppress(BudgetHit):
                 _closures(m)
             _collect(m, ran, hooked=hooked)
+            ran.asked = _told(heard)
         return ran
 
     def rest(self, survey: Survey, path: Path, called: AbstractSet[Span], *, every: bool = False) -> Iterator[Ran]:
@@ -90,7 +98,9 @@ class Runs:
 
     def beginnings(self, path: Path, survey: Survey) -> Beginnings:
         """Where the partial runs of a file begin."""
-        return Beginnings(self._packages.machine(path), path, survey.file, tapes=self.tapes)
+        with self.project.disk.listening() as heard:
+            m = self._packages.machine(path)
+        return Beginnings(m, path, survey.file, tapes=self.tapes, asked=heard)
 
     def _name(self, path: Path) -> str:
         source = self.project.source(path)
@@ -100,8 +110,9 @@ class Runs:
 class Beginnings:
     """The partial runs of one file, each from the moment at which the module, or the object, has been made."""
 
-    def __init__(self, m: Machine, path: Path, file: str, *, tapes: bool) -> None:
+    def __init__(self, m: Machine, path: Path, file: str, *, tapes: bool, asked: dict[Path, str]) -> None:
         self.m = m
+        self.asked = asked  #: of the disk, until the module was there
         self.path = path
         self.tapes = tapes
         self.start = whole_file(file)
@@ -111,14 +122,16 @@ class Beginnings:
     def run(self, key: Span) -> Ran:
         """The run with this key; the module comes first, a class before its methods."""
         ran = Ran(key)
-        with _guarded(ran):
+        with _guarded(ran), self.m.project.disk.listening() as heard:
             if key == self.start:
                 self._load(ran)
+                self.asked |= heard
             elif key in self.lives:
                 self._method(key, ran)
             else:
                 self._definition(key, ran)
         ran.failed = ran.failed or bool(ran.errors)
+        ran.asked = _told(self.asked if key == self.start else heard.items() - self.asked.items())
         return ran
 
     def _load(self, ran: Ran) -> None:
@@ -205,6 +218,10 @@ class Beginnings:
         _collect(self.m, ran, since.bounds)
         if not self.tapes and not since.passed(self.m):
             ran.tape = None
+
+
+def _told(asked: Mapping[Path, str] | Iterable[tuple[Path, str]]) -> dict[str, str]:
+    return {path.as_posix(): kind for path, kind in dict(asked).items()}
 
 
 @contextmanager

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from gradlint.static.disk import Disk
+
+Answers = dict[Path, str]  #: what was asked of the disk, and was told
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 LEVELS = 6  #: how many folders above a file belong to its project, unless a project file is met first
 ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
@@ -17,16 +22,24 @@ class Files:
     def __init__(self, known: Collection[Path], disk: Disk) -> None:
         self.known = known
         self.disk = disk
-        self._found: dict[tuple[Path, tuple[str, ...], int], Path | None] = {}
-        self._searched: dict[tuple[Path, tuple[str, ...]], Path | None] = {}
-        self._above: dict[Path, list[Path]] = {}
+        self._found: dict[tuple[Path, tuple[str, ...], int], tuple[Path | None, Answers]] = {}
+        self._searched: dict[tuple[Path, tuple[str, ...]], tuple[Path | None, Answers]] = {}
+        self._above: dict[Path, tuple[list[Path], Answers]] = {}
 
     def find(self, importer: Path, parts: tuple[str, ...], level: int = 0) -> Path | None:
         """The file that `import a.b.c` means in `importer`; None for a library."""
-        key = (importer, parts, level)
-        if key not in self._found:
-            self._found[key] = self._find(importer, parts, level)
-        return self._found[key]
+        return self._known(self._found, (importer, parts, level), lambda: self._find(importer, parts, level))
+
+    def _known(self, memory: dict[K, tuple[V, Answers]], key: K, find: Callable[[], V]) -> V:
+        """What was found before, with what had to be asked for it, or what is found now."""
+        held = memory.get(key)
+        if held is None:
+            with self.disk.listening() as heard:
+                found = find()
+            memory[key] = found, heard
+            return found
+        self.disk.repeat(held[1])
+        return held[0]
 
     def _find(self, importer: Path, parts: tuple[str, ...], level: int) -> Path | None:
         if level:
@@ -39,19 +52,14 @@ class Files:
 
     def inside(self, base: Path, parts: tuple[str, ...]) -> Path | None:
         """The file of a module, looked for in one folder."""
-        key = (base, parts)
-        if key not in self._searched:
-            self._searched[key] = self._look(base.joinpath(*parts), bool(parts))
-        return self._searched[key]
+        return self._known(self._searched, (base, parts), lambda: self._look(base.joinpath(*parts), bool(parts)))
 
     def _look(self, stem: Path, named: bool) -> Path | None:
         candidates = (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if named else (stem / "__init__.py",)
-        return next((c for c in candidates if c in self.known or self.disk.is_file(c)), None)
+        return next((c for c in candidates if self.disk.is_file(c) or c in self.known), None)
 
     def _bases(self, folder: Path) -> list[Path]:
-        if folder not in self._above:
-            self._above[folder] = list(self._search_path(folder))
-        return self._above[folder]
+        return self._known(self._above, folder, lambda: list(self._search_path(folder)))
 
     def _search_path(self, folder: Path) -> Iterator[Path]:
         """The folders in which an absolute import is looked for, the nearest first."""

@@ -7,7 +7,7 @@ same for every file, so it is made once: what follows finds the machine as if it
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gradlint.static import imports
 from gradlint.static.budget import PARTIAL_RUN
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from gradlint.static.imports import Project
 
 
+class _Imported(NamedTuple):
+    """How the machine stood when a package had been imported."""
+
+    package: Path
+    moment: Moment
+    steps: int
+    asked: dict[Path, str]  #: of the disk
+
+
 class Packages:
     """One machine, and the moments at which the packages around the last file had been imported, the outermost first."""
 
@@ -27,18 +36,17 @@ class Packages:
         self._project = project
         self._catalog = catalog
         self._machine = self._fresh()
-        self._imported: list[tuple[Path, Moment, int]] = []
+        self._imported: list[_Imported] = []
 
     def machine(self, path: Path) -> Machine:
         """A machine for the partial runs of a file. It ends those of the file before."""
         wanted = self._around(path)
-        known = [package for package, _, _ in self._imported]
+        known = [imported.package for imported in self._imported]
         shared = next((i for i, pair in enumerate(zip(wanted, known, strict=False)) if pair[0] != pair[1]), len(known))
         del self._imported[min(shared, len(wanted)) :]
         if self._imported:
-            _, moment, steps = self._imported[-1]
-            moment.back(self._machine)
-            self._machine.steps = steps
+            self._imported[-1].moment.back(self._machine)
+            self._machine.steps = self._imported[-1].steps
         else:
             self._machine = self._fresh()
         try:
@@ -46,6 +54,8 @@ class Packages:
                 self._import(package)
         except Raised:  # so it will when the file itself is imported
             self._machine, self._imported = self._fresh(), []
+        for imported in self._imported:
+            self._project.disk.repeat(imported.asked)
         return self._machine
 
     def _fresh(self) -> Machine:
@@ -53,9 +63,9 @@ class Packages:
 
     def _import(self, package: Path) -> None:
         m = self._machine
-        with m.importing():
+        with self._project.disk.listening() as asked, m.importing():
             imports.load(m, package)
-        self._imported.append((package, Moment(m), m.steps))
+        self._imported.append(_Imported(package, Moment(m), m.steps, asked))
 
     def _around(self, path: Path) -> list[Path]:
         """The packages that a file lies in, the outermost first; not itself."""

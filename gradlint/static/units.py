@@ -41,6 +41,7 @@ class Survey(msgspec.Struct, frozen=True):
     wanted: tuple[Wanted, ...] = ()
     sites: list[tuple[Span, str]] = []
     functions: list[tuple[int, int, str]] = []
+    asked: dict[str, str] = {}  #: path -> what lay there: what the search for modules asked of the disk
 
 
 class Ran(msgspec.Struct):
@@ -56,6 +57,9 @@ class Ran(msgspec.Struct):
     errors: list[FileError] = []
     context: set[str] = set()  #: paths of the files that were loaded
     failed: bool = False  #: nothing can begin here
+    asked: dict[
+        str, str
+    ] = {}  #: path -> what lay there; what the run of the module asked is told there and nowhere else
     tape: Tape | None = None
 
 
