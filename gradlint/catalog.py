@@ -163,7 +163,7 @@ class Catalog:
         if found is not None or not self._patterns:
             return found
         if name not in self._matched:
-            fitting = [pattern for pattern in self._patterns if _matches(pattern, name)]
+            fitting = [pattern for pattern in self._patterns if matches(pattern, name)]
             best = max(fitting, key=lambda pattern: (len(pattern) - pattern.count("*"), pattern), default="")
             self._matched[name] = self._patterns.get(best)
         return self._matched[name]
@@ -174,7 +174,7 @@ class Catalog:
         return [unique[name] for name in sorted(unique)]
 
 
-def _matches(pattern: str, name: str) -> bool:
+def matches(pattern: str, name: str) -> bool:
     """A `*` stands for any part of one segment of a name; alone at the end, for one segment or more."""
     wanted, given = pattern.split("."), name.split(".")
     if wanted[-1] == "*" and len(given) > len(wanted):

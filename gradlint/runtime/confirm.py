@@ -32,6 +32,10 @@ _SYMPTOM_ONLY = {
     "non-leaf": "",
     "mistimed": "",
 }
+#: contracts that show in what comes after the demand has run
+_LATER = ("untrained", "freed")
+#: contracts that the exception which ends the run shows, and a word of that exception
+_END = {"mistimed": "", "other": "", "non-leaf": "non-leaf"}
 _MOVES = (".to(", ".cuda(", ".cpu(", ".type(")
 
 
@@ -108,7 +112,7 @@ class Judge:
             self.into.setdefault(edge.dst, []).append(edge)
         seen = {o.demand: o for o in run.observations}
         self.executions = [Execution(d, seen.get(d.id, Observation(d.id))) for d in run.tape.demands]
-        self._reached: dict[int, set[int]] = {}
+        self._reached: dict[tuple[int, ...], set[int]] = {}
 
     @cached_property
     def alive(self) -> set[int]:
@@ -126,7 +130,7 @@ class Judge:
         same = self._same(finding)
         if same is not None:
             return Runtime("confirmed", None, same.runtime.evidence)
-        for check in (self._hooked, self._constant, self._by_symptom, self._by_end, self._by_path):
+        for check in (self._hooked, self._constant, self._untrained, self._by_symptom, self._by_end, self._by_path):
             found = check(finding, executed)
             if found is not None:
                 return found
@@ -165,6 +169,15 @@ class Judge:
             return Runtime("confirmed", None, evidence)
         return Runtime("refuted", None, evidence) if looked and all(looked) and self._edges_at(finding) else None
 
+    def _untrained(self, finding: Finding, executed: list[Execution]) -> Runtime | None:
+        """Parameters that never got a gradient, and whose data came through this cut to what was differentiated."""
+        for one in executed if finding.contract == "untrained" else ():
+            lost = set(one.demand.targets)
+            cut = (e for e in self._on_the_way(finding, one) if e.flow in (Flow.CUTS, Flow.ZEROES))
+            if one.demand.kind == "optimizer" and any(lost & self._above((e.src,)) for e in cut):
+                return Runtime("confirmed", None, {"demand": {"kind": "optimizer", "gradient": "none"}})
+        return None
+
     def _by_symptom(self, finding: Finding, executed: list[Execution]) -> Runtime | None:
         """Contracts that claim the symptom itself."""
         if finding.contract not in _SYMPTOM_ONLY:
@@ -173,15 +186,26 @@ class Judge:
         if idle and finding.contract == "mistimed":
             return Runtime("confirmed", None, {"demand": {"kind": "optimizer", "gradient": "none"}})
         words = _SYMPTOM_ONLY[finding.contract]
+        if finding.contract == "mistimed" and self._zeroed(finding):
+            return Runtime("confirmed", None, {"demand": {"kind": "gradient", "gradient": "zero"}})
         for one in executed:
             seen = one.seen
             if (seen.raised and words and words in seen.raised) or (not seen.raised and seen.lost):
                 return Runtime("confirmed", None, _evidence(one))
         return None
 
+    def _zeroed(self, finding: Finding) -> bool:
+        """Whether a gradient that was written over at a cause's place is read, as it is then, at the demand's."""
+        causes = [Place(_absolute(s.file), s.range) for s in finding.path if s.role == "cause"]
+        used = demands(finding)
+        read = {e.src for e in self.run.tape.edges if any(p.meets(Place.of(e.span)) for p in used)}
+        written = (e for e in self.run.tape.edges if e.dst in read and any(p.meets(Place.of(e.span)) for p in causes))
+        return any(self.run.tape.values[v].gradient for e in written for v in self._above((e.src,)))
+
     def _by_end(self, finding: Finding, executed: list[Execution]) -> Runtime | None:
         """Contracts that say the program fails at a place, without a demand of a gradient there."""
-        if finding.severity != "error" or finding.contract not in ("mistimed", "other") or not self.run.raised_at:
+        words = _END.get(finding.contract)
+        if finding.severity != "error" or words is None or words not in self.run.raised or not self.run.raised_at:
             return None
         last = Place.of(self.run.raised_at[0])
         if any(p.lines_meet(last) for p in (*demands(finding), *cuts(finding))):
@@ -208,7 +232,7 @@ class Judge:
 
     def _on_the_way(self, finding: Finding, one: Execution) -> list[Edge]:
         """The edges at the cut's place that an execution's data came through."""
-        reached = self._ancestors(one.demand)
+        reached = self._above((*one.demand.roots, *one.demand.targets))
         return [e for e in self._edges_at(finding) if e.dst in reached]
 
     def _edges_at(self, finding: Finding) -> list[Edge]:
@@ -218,25 +242,28 @@ class Judge:
             if any(p.meets(Place.of(e.span)) or (e.at is not None and p.meets(Place.of(e.at))) for p in places)
         ]  # fmt: skip
 
-    def _ancestors(self, demand: Demand) -> set[int]:
-        if demand.id not in self._reached:
+    def _above(self, values: tuple[int, ...]) -> set[int]:
+        """Some values and all that they were computed from."""
+        if values not in self._reached:
             found: set[int] = set()
-            todo = [*demand.roots, *demand.targets]
+            todo = [*values]
             while todo:
                 value = todo.pop()
                 if value not in found:
                     found.add(value)
                     todo += [e.src for e in self.into.get(value, ())]
-            self._reached[demand.id] = found
-        return self._reached[demand.id]
+            self._reached[values] = found
+        return self._reached[values]
 
     # --- not reached -------------------------------------------------------------------------------------------------
 
     def _reason(self, finding: Finding, executed: list[Execution]) -> str:
         """Why the run says nothing of a finding."""
-        demanded = bool(executed) or self._ran(demands(finding))
-        if not demanded:
-            return ERROR_BEFORE if self.run.ended_by not in ("end", "exit") else DEMAND_NOT_RUN
+        ended_early = self.run.ended_by not in ("end", "exit")
+        if ended_early and finding.contract in _LATER:
+            return ERROR_BEFORE
+        if not executed and not self._ran(demands(finding)):
+            return ERROR_BEFORE if ended_early else DEMAND_NOT_RUN
         if not self._ran(cuts(finding)[:1]):
             return LINE_NOT_RUN
         moved = any(word in finding.message or word in s.label for s in finding.path for word in _MOVES)

@@ -23,6 +23,7 @@ from gradlint.runtime.run import Outcome
 _KEPT = 2  #: executions of one place with one outcome that are kept
 _SHAPES = 20  #: different histories of one demand that are kept
 _NEAR = 100  #: values that tell one history from another
+_CLOSELY = 3  #: steps of an optimizer that are all looked at closely
 _LOOKED_AT = 6  #: executions of one place whose gradients are looked at
 _FUNCTIONS = (FunctionType, MethodType, functools.partial)
 MARK = "__gradlint_demand__"  #: on an exception: the demand that raised it
@@ -66,6 +67,7 @@ class Demands:
         self.steps: dict[int, Stepped] = {}
         self._shapes: Counter[tuple[str, int]] = Counter()
         self.idle: set[int] = set()  #: steps of optimizers that found no gradient at all
+        self.by_hand: set[int] = set()  #: parameters that the program trains itself, although an optimizer steps them
         self._sites: Counter[tuple[str, int]] = Counter()
         self._cleared: dict[int, tuple[int, int]] = {}  #: node: how many backwards before, and where
         self._made: dict[int, int] = {}
@@ -256,17 +258,20 @@ class Demands:
         if id(optimizer) not in self.steps:
             self.steps[id(optimizer)] = Stepped(type(optimizer).__name__, self._made.get(id(optimizer), -1))
         stepped = self.steps[id(optimizer)]
-        stepped.count += 1
-        if stepped.count > 3 and stepped.count & (stepped.count - 1):
-            return
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        for parameter in parameters:
-            node = self.nodes.of(parameter)
-            stepped.reached[node] = stepped.reached.get(node, False) or parameter.grad is not None
-        if self.backwards and all(p.grad is None for p in parameters):
+        stepped.look(parameters, self.nodes)
+        if self.backwards and stepped.rare() and all(p.grad is None for p in parameters):
             self.idle.add(self.places.here(frame))
-        if stepped.count <= 3:
-            self.nodes.kept.update(stepped.reached)
+        self.nodes.kept.update(stepped.given.values() if stepped.count <= _CLOSELY else stepped.lost.values())
+
+    def replaced(self, old: Tensor, new: Tensor) -> None:
+        """Another tensor takes the place of a parameter; one that was not computed from it says that it is trained by hand."""
+        before, after = self.nodes.find(old), self.nodes.find(new)
+        if before is None or after is None:
+            return
+        made_of = self.nodes.node(after).parents or (after,)
+        if before not in self.nodes.ancestors(made_of, live=True):
+            self.by_hand.add(before)
 
 
 class Stepped:
@@ -276,7 +281,23 @@ class Stepped:
         self.name = name
         self.site = site
         self.count = 0
-        self.reached: dict[int, bool] = {}
+        self.given: dict[int, int] = {}  #: all parameters by their identity, each with its node
+        self.lost: dict[int, int] = {}  #: those that have never had a gradient other than zero
+
+    def look(self, parameters: Sequence[Tensor], nodes: Nodes) -> None:
+        """One more step: note which parameters have a gradient now, and until now had none."""
+        self.count += 1
+        for parameter in parameters:
+            key = id(parameter)
+            if key in self.given and key not in self.lost:
+                continue
+            self.given[key] = self.lost[key] = nodes.of(parameter)
+            if parameter.grad is not None and _any(parameter.grad):
+                del self.lost[key]
+
+    def rare(self) -> bool:
+        """Whether this is one of the few steps of a long training that are looked at closely."""
+        return self.count <= _CLOSELY or not self.count & (self.count - 1)
 
 
 def _names(hook: Any) -> tuple[str, ...]:

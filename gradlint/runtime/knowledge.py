@@ -38,6 +38,7 @@ _OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "true_divide": "/", "matmul": "@", "pow": "**", "neg": "-",
     "gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "==", "ne": "!=",
 }  # fmt: skip
+_DIVISIONS = ("div", "divide", "div_", "divide_")
 _RETURNS = {"array": "array", "number": "number", "list": "number"}
 
 
@@ -51,6 +52,7 @@ class Known(msgspec.Struct, frozen=True):
     returns: str = ""  #: what a result that is no tensor is: array or number
     inplace: bool = False
     divides: bool = False  #: `rounding_mode=` decides whether its gradient is zero
+    scales: bool = False  #: with one tensor among its inputs it scales that: `x / 2`, not `2 / x`
     operator: bool = False
     plain: bool = False  #: makes new tensors, and never a zero gradient
 
@@ -77,7 +79,7 @@ class Knowledge:
         action = _ACTIONS.get(name) or _action(name, row)
         written = short.endswith("_") and not short.endswith("__")
         inplace = row.inplace or written or short.startswith("__i") or short == "__setitem__"
-        divides = plain in ("div", "divide", "div_", "divide_")
+        divides = plain in _DIVISIONS
         return Known(
             name=name,
             label=_label(name, short),
@@ -86,6 +88,7 @@ class Knowledge:
             returns=_RETURNS.get(row.returns, ""),
             inplace=inplace,
             divides=divides,
+            scales=row.product or (plain in (*_DIVISIONS, "true_divide") and not short.startswith("__r")),
             plain=action == "operation" and row.flow == "carries" and not inplace and not divides,
             operator=plain in _OPERATORS or short.startswith("__"),
         )  # fmt: skip

@@ -21,6 +21,7 @@ from gradlint.runtime.nodes import (
     DISABLED,
     FROZEN,
     GRAD,
+    GRADIENT,
     INEXACT,
     LEAF,
     NUMBER,
@@ -156,8 +157,11 @@ class Tape(TorchFunctionMode):
         nodes = self.nodes
         same = any(out is a for a in (*args, *kwargs.values()))
         requires = out.requires_grad
-        if same and ((requires and is_leaf(out)) or not _written(known, args, kwargs)):
-            return  # a parameter written under no_grad stays a leaf; `x.contiguous()` may be x itself
+        if same and not _written(known, args, kwargs):
+            return  # `x.contiguous()` may be x itself
+        if same and requires and is_leaf(out):
+            self._written_leaf(known, parents, site, out)
+            return
         flags = 0
         switch = 0
         if requires:
@@ -177,6 +181,15 @@ class Tape(TorchFunctionMode):
             nodes.flip(node, args)
         if same and out._is_view() and out._base is not None:
             self._written_base(out._base, node, known, site)
+
+    def _written_leaf(self, known: Known, parents: Sequence[int], site: int, out: Tensor) -> None:
+        """A leaf that is written under no_grad stays a leaf; what a graph has made ends in it: `load_state_dict(fast)`."""
+        nodes = self.nodes
+        own = nodes.of(out)
+        sources = [p for p in parents if p != own and nodes.flags(p) & (GRAD | GRADIENT) == GRAD]
+        if sources:
+            flags = nodes.flags(own) | LEAF | DISABLED
+            nodes.put(out, nodes.add(sources, site, known, flags, self._in_force(site)))
 
     def _written_base(self, base: Tensor, node: int, known: Known, site: int) -> None:
         """A write through a view changes the base too."""

@@ -242,15 +242,16 @@ class Nodes:
 
     # --- memory ------------------------------------------------------------------------------------------------------
 
-    def ancestors(self, starts: Iterable[int]) -> set[int]:
-        """Everything that some nodes come from, themselves included."""
+    def ancestors(self, starts: Iterable[int], *, live: bool = False) -> set[int]:
+        """Everything that some nodes come from, themselves included; with `live` only by ways that a gradient takes."""
         found: set[int] = set()
-        todo = [n for n in starts if n in self.rows]
+        rows = self.rows
+        todo = [n for n in starts if n in rows]
         while todo:
             node = todo.pop()
             if node not in found:
                 found.add(node)
-                todo += [p for p in self.rows[node][0] if p in self.rows]
+                todo += [p for p in rows[node][0] if p in rows and not (live and not rows[node][3] & rows[p][3] & GRAD)]
         return found
 
     def _forget(self) -> None:

@@ -44,6 +44,7 @@ def made(tape: Tape) -> Iterator[None]:
             undo.callback(_set(torch.inference_mode, name, _inference(tape, name)))
         for name in _HOOKS:
             undo.callback(_set(Module, name, _module_hook(tape, name)))
+        undo.callback(_set(Module, "register_parameter", _registered(tape)))
         undo.callback(_set(Optimizer, "__init__", _optimizer(tape)))
         _suspended_in_optimizers(tape, undo)
         yield
@@ -154,6 +155,19 @@ def _module_hook(tape: Tape, name: str) -> Any:
     return register
 
 
+def _registered(tape: Tape) -> Any:
+    original = Module.register_parameter
+
+    @functools.wraps(original)
+    def register(module: Module, name: str, param: Parameter | None) -> None:
+        before = module.__dict__.get("_parameters", {}).get(name)
+        original(module, name, param)
+        if before is not None and param is not None and not tape.off:
+            tape.demands.replaced(before, param)
+
+    return register
+
+
 def _optimizer(tape: Tape) -> Any:
     original = Optimizer.__init__
 
@@ -171,7 +185,9 @@ def _suspended_in_optimizers(tape: Tape, undo: ExitStack) -> None:
 
     def before(optimizer: Any, args: Any, kwargs: Any) -> None:
         if not tape.off:
+            tape.off = True  # what is looked at here is no part of the program
             tape.demands.step(optimizer, sys._getframe(1))
+            tape.off = False
             tape.window_over()
             if not (args[1:2] or kwargs.get("closure")):  # a closure computes the loss inside the step
                 tape.suspended = not tape.off

@@ -71,7 +71,7 @@ class Writer:
         self.places = recording.places
         self.demands = recording.demands.kept[recording.first : recording.last]
         starts = [n for seen in self.demands for n in (*seen.roots, *seen.targets)]
-        stepped = [n for s in recording.demands.steps.values() for n in s.reached]
+        stepped = [n for s in recording.demands.steps.values() for n in s.given.values()]
         few = len(self.nodes.rows) <= _ALL
         self.order = sorted(self.nodes.rows if few else self.nodes.ancestors([*starts, *stepped]))
         self.ids = {node: i for i, node in enumerate(self.order)}
@@ -80,7 +80,7 @@ class Writer:
     def tape(self) -> Tape:
         """Values, edges, captures and demands, in order of time."""
         wanted = {n for seen in self.demands for n in seen.targets}
-        wanted |= {n for s in self.recording.demands.steps.values() for n in s.reached}
+        wanted |= {n for s in self.recording.demands.steps.values() for n in s.given.values()}
         values = [self._value(n, self.nodes.node(n), n in wanted) for n in self.order]
         edges = [edge for n in self.order for edge in self._edges(n, self.nodes.node(n))]
         captures = [c for n in self.order for c in self._captures(n, self.nodes.node(n))]
@@ -148,7 +148,7 @@ class Writer:
                 time=2 * number,
                 cause=cause,
                 at=own if by_mode else None,
-                term=direct and bool(row and (row.term or (product and len(tensors) == 1))),
+                term=direct and bool(row and (row.term or (node.known and node.known.scales and len(tensors) == 1))),
                 product=product and len(tensors) > 1,
                 foreign=bool(row and row.foreign),
                 select=flow == Flow.CUTS and self._selects(node, self.nodes.node(parent)),
@@ -181,6 +181,8 @@ class Writer:
             return Flow.CUTS, self._switched_by(
                 self.recording.mode.switches[node.switch]
             ) if flags & DISABLED and node.switch else "remade"
+        if flags & LEAF and flags & GRAD:  # written under no_grad
+            return Flow.CUTS, self._cause(node)
         if flags & GRAPHLESS:
             return Flow.CUTS, "no-create-graph"
         if flags & GRAD:
@@ -297,9 +299,11 @@ class Writer:
         return ("nonzero",) if seen.fired else ("none",)
 
     def _optimizers(self) -> Iterator[Demand]:
-        roots = tuple(dict.fromkeys(self.ids[n] for s in self.demands for n in s.roots if n in self.ids))
+        backwards = (s for s in self.demands if s.kind == "backward")  # only these fill `.grad`
+        roots = tuple(dict.fromkeys(self.ids[n] for s in backwards for n in s.roots if n in self.ids))
+        by_hand = self.recording.demands.by_hand
         for i, stepped in enumerate(self.recording.demands.steps.values(), len(self.demands)):
-            lost = tuple(self.ids[n] for n, reached in stepped.reached.items() if not reached and n in self.ids)
+            lost = tuple(self.ids[n] for n in stepped.lost.values() if n in self.ids and n not in by_hand)
             if lost and roots:
                 span = self.places.span(stepped.site)
                 yield Demand(
@@ -311,6 +315,7 @@ class Writer:
                     roots=roots,
                     targets=lost,
                     whole=True,
+                    closed=len(lost) == len(stepped.given) and not self.nodes.truncated,
                 )
 
     def _target_label(self, number: int) -> str:

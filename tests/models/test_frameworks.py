@@ -5,15 +5,13 @@ Each program is linted and executed. Those of libraries that are not installed a
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from gradlint import api
+from tests.models import library_scene
 
 HEAD = """\
 import torch, torch.nn as nn
@@ -76,7 +74,7 @@ def test_what_is_found(tmp_path: Path, library: str, program: str, rule: str) ->
 @pytest.mark.models
 @pytest.mark.parametrize(("library", "program", "rule"), PROGRAMS)
 def test_what_happens(library: str, program: str, rule: str) -> None:
-    declared: Any = _operators()
+    declared = library_scene.operators()
     pytest.importorskip(library, exc_type=ImportError)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -86,19 +84,6 @@ def test_what_happens(library: str, program: str, rule: str) -> None:
         else:
             exec(HEAD + program, {"__name__": "program"})
     assert declared
-
-
-def _operators() -> Any:
-    """What a torchvision built for another torch wants to find before its import."""
-    library: Any = torch.library.Library
-    declared = library("torchvision", "FRAGMENT")
-    if importlib.util.find_spec("torchvision"):
-        for name in ("nms", "qnms"):
-            try:
-                declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-            except RuntimeError:
-                break
-    return declared
 
 
 HOOKS = """\

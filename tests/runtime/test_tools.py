@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 import gradlint
+from tests.models import library_scene
 
 pytestmark = pytest.mark.models
 
@@ -44,12 +45,7 @@ PLANTED = next(i for i, line in enumerate(Path(__file__).read_text().splitlines(
 
 @pytest.fixture(scope="module", autouse=True)
 def _operators() -> Any:
-    library: Any = torch.library.Library
-    declared = library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        with suppress(RuntimeError):
-            declared.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return declared
+    return library_scene.operators()
 
 
 def _net(*, cut: bool) -> tuple[Net, torch.Tensor]:
