@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from gradlint import baseline, discovery, suppress
 from gradlint import config as settings
-from gradlint import discovery, suppress
+from gradlint.baseline import BaselineError, Compared, Entry
 from gradlint.catalog import Catalog, CatalogError, Rule, read_models
 from gradlint.config import Config, Loaded
 from gradlint.discovery import File, Found
 from gradlint.finding import FileError, Finding, Site
-from gradlint.fingerprint import fingerprinted
+from gradlint.fingerprint import prints
 from gradlint.notebook import placed
 from gradlint.remembered import Answer, Answers
 from gradlint.report import Counts, Demands, Files, Report, Summary
@@ -46,10 +48,16 @@ class Task(msgspec.Struct, frozen=True):
     ignore: tuple[str, ...] = ()  #: besides what the settings ignore
     excludes: tuple[discovery.Patterns, ...] = ()  #: besides those of the settings
     force_exclude: bool = False
+    baseline: Path | UnsetType | None = UNSET  #: instead of the settings' one; None: none
     cache: Path | None = None  #: where answers are kept; without it every question is asked anew
     jobs: int = 1  #: processes that may be used
     found: Found | None = None  #: the files, where somebody has looked for them already
     buffers: Mapping[Path, str | bytes] = {}  #: absolute path -> a text that counts instead of what is on disk
+
+    @property
+    def known(self) -> Path | None:
+        """The baseline that counts."""
+        return self.loaded.baseline() if self.baseline is UNSET else self.baseline
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -80,6 +88,7 @@ class Analysis(msgspec.Struct, frozen=True):
     sites: tuple[Site, ...]
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    partial: bool = False  #: whether only what one script did was looked at
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -93,6 +102,7 @@ class Outcome(msgspec.Struct, frozen=True):
     rules: dict[str, Rule]
     asked: frozenset[str] = frozenset()  #: the files that were to be linted
     fail_on: Mapping[str, str] = {}  #: of files whose project has a setting of its own
+    compared: Compared = Compared()  #: the baseline beside what was found
 
     @property
     def interrupted(self) -> bool:
@@ -226,26 +236,28 @@ def reported(analysis: Analysis) -> Outcome:
     wanted = [_named(f, result, config) for f in analysis.findings if _wanted(f, analysis, active)]
     silenced = suppress.apply(wanted, texts.suppressions)
     idle = suppress.apply(_unused(analysis, silenced.used, active), texts.suppressions)
-    findings = sorted((*silenced.findings, *idle.findings), key=order)
+    everything = sorted((*silenced.findings, *idle.findings), key=order)
+    findings, compared, wrong = _new(analysis, everything, active)
     if findings:
         from gradlint import fixes
 
         findings = fixes.offer(findings, texts.text, analysis.catalog)
     notebooks = texts.notebooks
     report = Report(
-        findings=tuple(placed.finding(f, notebooks) for f in fingerprinted(findings, texts.lines)),
+        findings=tuple(placed.finding(f, notebooks) for f in findings),
         errors=tuple(sorted((placed.error(e, notebooks) for e in analysis.errors), key=error_order)),
-        summary=_summary(analysis, findings, silenced.count + idle.count),
+        summary=_summary(analysis, findings, silenced.count + idle.count, len(compared.known)),
     )
     sites = tuple(placed.site(site, notebooks) for site in analysis.sites)
     return Outcome(
         report=report,
         sites=sites,
-        problems=analysis.problems,
-        notes=_notes(analysis),
+        problems=(*analysis.problems, *wrong),
+        notes=(*_notes(analysis), *_stale(compared)),
         texts=texts,
         rules=analysis.catalog.rules,
         asked=frozenset(file.file for file in analysis.found.files),
+        compared=compared,
     )
 
 
@@ -347,7 +359,7 @@ def _sites(result: Result, judged: Iterable[Site]) -> tuple[Site, ...]:
     return tuple(sites[span] for span in sorted(sites))
 
 
-def _summary(analysis: Analysis, findings: Sequence[Finding], suppressed: int) -> Summary:
+def _summary(analysis: Analysis, findings: Sequence[Finding], suppressed: int, baselined: int) -> Summary:
     verdicts = Counter(site.verdict for site in analysis.sites)
     severities = Counter(finding.severity for finding in findings)
     files = {f.file for f in analysis.found.files}
@@ -358,10 +370,48 @@ def _summary(analysis: Analysis, findings: Sequence[Finding], suppressed: int) -
         demands=Demands(len(analysis.sites), verdicts["connected"], verdicts["severed"], verdicts["undecided"]),
         findings=Counts(severities["error"], severities["warning"], severities["info"]),
         suppressed=suppressed,
+        baselined=baselined,
     )
 
 
 # --- findings --------------------------------------------------------------------------------------------------------
+
+
+def _new(
+    analysis: Analysis, findings: Iterable[Finding], active: frozenset[str]
+) -> tuple[list[Finding], Compared, list[str]]:
+    """The findings with their fingerprints that are not in the baseline, what became of that, and what is wrong with it."""
+    given = list(findings)
+    found = [
+        (msgspec.structs.replace(finding, fingerprint=own.digest), own)
+        for finding, own in zip(given, prints(given, analysis.texts.lines), strict=True)
+    ]
+    path = analysis.task.known
+    try:
+        entries = baseline.read(path) if path else ()
+    except BaselineError as error:
+        setting = next(analysis.task.loaded.of("baseline"), None)
+        named = f"{setting.where}: " if setting and path == analysis.task.loaded.baseline() else ""
+        return [finding for finding, _ in found], Compared(), [f"{named}{error}"]
+    folder = path.parent if path else Path.cwd()
+    looked = {file.path for file in analysis.found.files}
+    broken = {span.file for span in analysis.result.budget} | {error.file for error in analysis.errors}
+    whole = set() if analysis.partial else looked - {discovery.absolute(file) for file in broken}
+
+    def asked(entry: Entry) -> bool:
+        """Whether its finding would have been found again: its files were looked at, or are gone, and its rule was on."""
+        files = entry.files(folder)
+        on = entry.rule in active - _off(analysis, str(folder / entry.file))
+        return on and all(file in whole or not (analysis.partial or file.exists()) for file in files)
+
+    return *baseline.compare(entries, folder, found, asked), []
+
+
+def _stale(compared: Compared) -> list[str]:
+    """A note about entries of the baseline that match nothing any more."""
+    count = len(compared.stale)
+    told = ("finding of the baseline is", "it") if count == 1 else ("findings of the baseline are", "them")
+    return [f"{count} {told[0]} not there any more: gradlint baseline prune takes {told[1]} out"] if count else []
 
 
 def _off(analysis: Analysis, file: str) -> frozenset[str]:

@@ -179,6 +179,7 @@ def trace(task: Task, request: Request, *, timeout: float | None = None, quiet: 
                 sites=_sites(run),
                 result=result,
                 errors=(),
+                partial=True,
                 problems=(*analysis.problems, *_problems(run, request, found, timeout)),
             )
         ),

@@ -27,6 +27,7 @@ ALLOWED = {
     "texts": {"discovery", "finding", "notebook", "static", "suppress"},
     "config": {"discovery", "finding"},
     "suppress": {"finding"},
+    "baseline": {"discovery", "finding", "fingerprint"},
     "fingerprint": {"discovery", "finding"},
     "edits": {"finding"},
     "fixes": {"catalog", "edits", "finding"},

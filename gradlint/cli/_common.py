@@ -34,20 +34,25 @@ def names(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...])
     return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
 
 
-def setting_options(command: Any) -> Any:
-    """The options that count more than the settings of the same name."""
+def rule_options(command: Any) -> Any:
+    """The options that choose rules."""
     select = click.option(
         "--select", metavar="RULES", callback=names, multiple=True, help="Only these rules (names with commas)."
     )
     ignore = click.option(
         "--ignore", metavar="RULES", callback=names, multiple=True, help="Not these rules (names with commas)."
     )
+    return select(ignore(command))
+
+
+def setting_options(command: Any) -> Any:
+    """The options that count more than the settings of the same name, and the one that names the settings."""
     fail_on = click.option(
         "--fail-on",
         type=click.Choice(["error", "warning", "info"]),
         help="Findings from this severity on make the exit status 1 (default: warning).",
     )
-    return select(ignore(fail_on(config_option(command))))
+    return rule_options(fail_on(config_option(command)))
 
 
 exclude_option = click.option(
@@ -67,6 +72,13 @@ def share(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tu
     if not 1 <= index <= count:
         raise click.BadParameter(f"expected K/N with K from 1 to N, not {value!r}")
     return index, count
+
+
+def baseline(options: dict[str, Any], loaded: Loaded) -> Path | None:
+    """The baseline: of the option, else of the settings."""
+    from gradlint.discovery import absolute
+
+    return absolute(options["baseline"]) if options["baseline"] else loaded.baseline()
 
 
 def settings(paths: Iterable[str], config_file: Path | None) -> Loaded:

@@ -129,6 +129,7 @@ def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
         ignore=options["ignore"],
         excludes=(Patterns(Path.cwd(), options["exclude"]),) if options["exclude"] else (),
         force_exclude=options["force_exclude"],
+        baseline=common.baseline(options, loaded),
         cache=None if options["no_cache"] else folder,
         jobs=options["jobs"] or cores(),
         buffers={absolute(name): sys.stdin.buffer.read()} if STDIN in paths else {},

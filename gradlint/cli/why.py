@@ -64,7 +64,7 @@ def _by_running(ctx: click.Context, script: str, paths: tuple[str, ...], config_
 
     from gradlint import api, discovery, symptoms
 
-    done = run_script(script, ctx.obj, options, api.Task(paths, common.settings(paths, config_file)))
+    done = run_script(script, ctx.obj, options, api.Task(paths, common.settings(paths, config_file), baseline=None))
     symptom = symptoms.symptom(done.run.raised)
     if done.run.raised:
         common.write(common.plain(_meaning(symptom)))
@@ -95,7 +95,7 @@ def _checked(files: Sequence[str], config_file: Path | None) -> Outcome:
     """The report on the files; what went wrong is told at once."""
     from gradlint import api
 
-    outcome = api.run(api.Task(tuple(files), common.settings(files, config_file)))
+    outcome = api.run(api.Task(tuple(files), common.settings(files, config_file), baseline=None))
     broken = (f"{e.file}:{e.line}:{e.column}: {e.message}" for e in outcome.report.errors)
     for problem in (*outcome.problems, *broken):
         common.note(f"error: {problem}")

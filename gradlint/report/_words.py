@@ -23,7 +23,9 @@ def closing(report: Report, sites: Iterable[Site]) -> str:
         for n, word in ((counts.error, "error"), (counts.warning, "warning"), (counts.info, "info"))
         if n
     )
-    silenced = f" ({report.summary.suppressed} suppressed)" if report.summary.suppressed else ""
+    hidden = ((report.summary.suppressed, "suppressed"), (report.summary.baselined, "in the baseline"))
+    told = ", ".join(f"{n} {word}" for n, word in hidden if n)
+    silenced = f" ({told})" if told else ""
     broken = f" {plural(len(report.errors), 'file')} not analysed." if report.errors else ""
     return (
         f"{found or 'no findings'}{silenced}.{broken} {plural(demands.found, 'demand')}: "
