@@ -253,7 +253,7 @@ def reported(analysis: Analysis) -> Outcome:
         report=report,
         sites=sites,
         problems=(*analysis.problems, *wrong),
-        notes=(*_notes(analysis), *_stale(compared)),
+        notes=_notes(analysis),
         texts=texts,
         rules=analysis.catalog.rules,
         asked=frozenset(file.file for file in analysis.found.files),
@@ -388,12 +388,16 @@ def _new(
     ]
     path = analysis.task.known
     try:
-        entries = baseline.read(path) if path else ()
+        written = baseline.read(path) if path else ()
     except BaselineError as error:
         setting = next(analysis.task.loaded.of("baseline"), None)
-        named = f"{setting.where}: " if setting and path == analysis.task.loaded.baseline() else ""
-        return [finding for finding, _ in found], Compared(), [f"{named}{error}"]
+        where = f"{setting.where}: " if setting and path == analysis.task.loaded.baseline() else ""
+        return [finding for finding, _ in found], Compared(), [f"{where}{error}"]
     folder = path.parent if path else Path.cwd()
+    named = [discovery.absolute(p) for p in analysis.task.paths]
+    folders = [p if p.is_dir() else p.parent for p in (*named, *(file.path for file in analysis.found.files))]
+    roots = set(map(discovery.root, folders))
+    entries = [e for e in written if not roots.isdisjoint(discovery.root(file.parent) for file in e.files(folder))]
     looked = {file.path for file in analysis.found.files}
     broken = {span.file for span in analysis.result.budget} | {error.file for error in analysis.errors}
     whole = set() if analysis.partial else looked - {discovery.absolute(file) for file in broken}
@@ -405,13 +409,6 @@ def _new(
         return on and all(file in whole or not (analysis.partial or file.exists()) for file in files)
 
     return *baseline.compare(entries, folder, found, asked), []
-
-
-def _stale(compared: Compared) -> list[str]:
-    """A note about entries of the baseline that match nothing any more."""
-    count = len(compared.stale)
-    told = ("finding of the baseline is", "it") if count == 1 else ("findings of the baseline are", "them")
-    return [f"{count} {told[0]} not there any more: gradlint baseline prune takes {told[1]} out"] if count else []
 
 
 def _off(analysis: Analysis, file: str) -> frozenset[str]:

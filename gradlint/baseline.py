@@ -7,6 +7,7 @@ file that was renamed or to which its function moved, or with another of its dem
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -49,12 +50,22 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """A baseline beside what a run found: the findings that are in it, and the entries that match nothing any more or were
-    not looked for."""
+    """A baseline beside what a run found: findings with their entries, and the entries that match nothing any more."""
 
-    known: tuple[Finding, ...] = ()
+    known: tuple[tuple[Finding, Entry], ...] = ()
     stale: tuple[Entry, ...] = ()
-    unasked: tuple[Entry, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings that are in the baseline."""
+        return tuple(finding for finding, _ in self.known)
+
+    def unasked(self, entries: Iterable[Entry]) -> list[Entry]:
+        """What of a baseline's entries the run did not look for."""
+        seen = Counter((*(known for _, known in self.known), *self.stale))
+        left = Counter(entries)
+        left.subtract(seen)
+        return list(left.elements())
 
 
 Match = Callable[[Entry, Finding, Print], bool]
@@ -107,14 +118,13 @@ def compare(
         return asked(known) and known.fingerprint in own.alike(below_root(absolute(folder / known.file)))
 
     left, new = list(entries), list(found)
-    known: list[Finding] = []
+    held: list[tuple[Finding, Entry]] = []
     for matches in (here, same, moved):
         pairs, new = _paired(left, new, matches)
-        known += [finding for finding, _ in pairs]
+        held += [(finding, left[position]) for finding, position in pairs]
         gone = {position for _, position in pairs}
         left = [e for i, e in enumerate(left) if i not in gone]
-    stale = tuple(e for e in left if asked(e))
-    return [finding for finding, _ in new], Compared(tuple(known), stale, tuple(e for e in left if not asked(e)))
+    return [finding for finding, _ in new], Compared(tuple(held), tuple(e for e in left if asked(e)))
 
 
 def _paired(

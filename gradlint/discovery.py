@@ -13,11 +13,13 @@ import stat
 import tokenize
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import msgspec
 from pathspec import GitIgnoreSpec
 
+from gradlint.cache import ROOT_FILES
 from gradlint.finding import FileError
 
 SUFFIXES = (".py", ".pyi", ".ipynb")
@@ -122,6 +124,13 @@ def kind(path: Path) -> str:
 def _unreadable(path: Path, error: OSError) -> FileError:
     told = "no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
     return FileError(shown(path), 1, 1, "unreadable", told)
+
+
+@cache
+def root(folder: Path) -> Path | None:
+    """The root of the project that a folder lies in: the nearest one above with a file that marks it."""
+    found = (f for f in (folder, *folder.parents) if any((f / name).exists() for name in ROOT_FILES))
+    return next(found, None)
 
 
 def absolute(path: str | Path) -> Path:

@@ -7,7 +7,6 @@ project does not depend on the others, so they are run in any order, in several 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +16,9 @@ from gradlint import api, discovery
 from gradlint import cache as answers
 from gradlint import config as settings
 from gradlint.api import Outcome, Task, Watch
+from gradlint.baseline import Compared
 from gradlint.catalog import Catalog
-from gradlint.discovery import File, Found
+from gradlint.discovery import File, Found, root
 from gradlint.finding import FileError, Severity, Site
 from gradlint.processes import Died, Processes, available
 from gradlint.report import Counts, Demands, Files, Report, Summary
@@ -37,6 +37,7 @@ class Part(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     asked: frozenset[str] = frozenset()
     fail_on: Severity = "warning"
+    compared: Compared = Compared()
 
 
 class Ways(Protocol):
@@ -82,14 +83,6 @@ def split(task: Task, *, fixed: bool = False) -> list[Task]:
     return [msgspec.structs.replace(tasks[0], found=first), *tasks[1:]]
 
 
-@cache
-def root(folder: Path) -> Path | None:
-    """The root of the project that a folder lies in."""
-    if any(discovery.kind(folder / name) for name in answers.ROOT_FILES):
-        return folder
-    return None if folder.parent == folder else root(folder.parent)
-
-
 def _one(task: Task, folder: Path | None, files: Sequence[File], *, fixed: bool) -> Task:
     over = [folder] if folder else [file.path for file in files]
     loaded = task.loaded if fixed else settings.load(over)
@@ -110,7 +103,9 @@ def _one(task: Task, folder: Path | None, files: Sequence[File], *, fixed: bool)
 def part(task: Task, watch: Watch | None = None, crew: Crew | None = None) -> Part:
     """What is reported of one project."""
     done = api.run(task, watch, crew)
-    return Part(done.report, done.sites, done.problems, done.notes, done.asked, task.loaded.config.fail_on)
+    return Part(
+        done.report, done.sites, done.problems, done.notes, done.asked, task.loaded.config.fail_on, done.compared
+    )
 
 
 def _here(tasks: Sequence[Task], watch: Watch | None) -> Iterator[tuple[int, Part]]:
@@ -187,6 +182,9 @@ def together(parts: Sequence[Part], task: Task) -> Outcome:
         rules=Catalog.load(folder=task.cache).rules,
         asked=frozenset(file for p in parts for file in p.asked),
         fail_on={file: p.fail_on for p in parts for file in p.asked},
+        compared=Compared(
+            tuple(pair for p in parts for pair in p.compared.known), tuple(e for p in parts for e in p.compared.stale)
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click.testing
 import pytest
 
-from gradlint import cache, projects
+from gradlint import cache, discovery, projects
 from gradlint.api import Task, Watch
 from gradlint.cli import main
 from gradlint.processes import available
@@ -24,7 +24,7 @@ forked = pytest.mark.skipif(not available(), reason="processes cannot be forked 
 @pytest.fixture(autouse=True)
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three projects, one inside another; two have settings."""
-    projects.root.cache_clear()
+    discovery.root.cache_clear()
     write(tmp_path / "one", "pyproject.toml", "[tool.gradlint]\nignore = ['zero-gradient']\nfail-on = 'error'\n")
     write(tmp_path / "two", "gradlint.toml", "severity = { detach = 'info' }\nexclude = ['left_out']\n")
     write(tmp_path / "two" / "left_out", "cam.py", CUT)
@@ -126,3 +126,20 @@ def test_a_project_whose_process_is_killed(monkeypatch: pytest.MonkeyPatch) -> N
     left = [f for f in alone["findings"] if not f["file"].startswith("two/") or "inner" in f["file"]]
     assert part["findings"] == left
     assert len(left) == 2
+
+
+def test_one_baseline_for_all_projects(corpus: Path) -> None:
+    written = click.testing.CliRunner().invoke(main, ["baseline", "write"])
+    assert written.stdout == "gradlint-baseline.json: 4 findings, 4 of them new; 0 taken out\n"
+    known = ["check", "--baseline", "gradlint-baseline.json"]
+    assert click.testing.CliRunner().invoke(main, [*known, "."]).stdout.startswith("no findings (4 in the baseline). ")
+    write(corpus / "one", "cam.py", "")
+    (corpus / "two" / "inner" / "src" / "cam.py").unlink()
+    write(corpus / "two" / "inner" / "src", "else.py", "x = 1\n")
+    result = click.testing.CliRunner().invoke(main, [*known, "."])
+    assert "2 findings of the baseline are not there any more" in result.stderr
+    assert "1 finding of the baseline is not" in click.testing.CliRunner().invoke(main, [*known, "one"]).stderr
+    pruned = click.testing.CliRunner().invoke(
+        main, ["baseline", "prune", "one", "--baseline", "gradlint-baseline.json"]
+    )
+    assert pruned.stdout == "gradlint-baseline.json: 1 taken out, 3 left\n"

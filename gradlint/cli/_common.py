@@ -74,13 +74,6 @@ def share(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tu
     return index, count
 
 
-def baseline(options: dict[str, Any], loaded: Loaded) -> Path | None:
-    """The baseline: of the option, else of the settings."""
-    from gradlint.discovery import absolute
-
-    return absolute(options["baseline"]) if options["baseline"] else loaded.baseline()
-
-
 def settings(paths: Iterable[str], config_file: Path | None) -> Loaded:
     """The settings for these paths."""
     from gradlint import config, discovery

@@ -66,6 +66,9 @@ def end(ctx: click.Context, outcome: Outcome, options: dict[str, Any], loaded: L
     show(outcome, options)
     for text in outcome.notes:
         common.note(f"note: {text}")
+    if stale := len(outcome.compared.stale):
+        told = ("finding of the baseline is", "it") if stale == 1 else ("findings of the baseline are", "them")
+        common.note(f"note: {stale} {told[0]} not there any more: gradlint baseline prune takes {told[1]} out")
     for text in outcome.problems:
         common.note(f"error: {text}")
     if outcome.interrupted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +37,12 @@ def write(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None
 
     Entries for what was not looked at stay.
     """
-    file, configured, outcome = _run(paths, options, may_be_new=True)
-    found = (*outcome.compared.known, *outcome.report.findings)
-    _save(file, outcome, (*outcome.compared.unasked, *_entries(found, file)))
+    file, entries, outcome = _run(paths, options, may_be_new=True)
+    found = (*outcome.compared.findings, *outcome.report.findings)
+    _save(file, outcome, (*outcome.compared.unasked(entries), *_entries(found, file)))
     new, gone = len(outcome.report.findings), len(outcome.compared.stale)
     common.write(f"{_shown(file)}: {_count(len(found), 'finding')}, {new} of them new; {gone} taken out\n")
-    if not configured and not options["baseline"]:
+    if not options["baseline"] and common.settings(paths or (".",), options["config_file"]).baseline() is None:
         common.note(f'note: to use it, add baseline = "{file.name}" to the settings, or pass --baseline {_shown(file)}')
     _end(ctx, outcome)
 
@@ -52,8 +52,8 @@ def write(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None
 @click.pass_context
 def prune(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
     """Take out of the baseline what is not found any more in PATHS (default: the working directory)."""
-    file, _, outcome = _run(paths, options)
-    kept = (*outcome.compared.unasked, *_entries(outcome.compared.known, file))
+    file, entries, outcome = _run(paths, options)
+    kept = (*outcome.compared.unasked(entries), *_entries(outcome.compared.findings, file))
     _save(file, outcome, kept)
     common.write(f"{_shown(file)}: {len(outcome.compared.stale)} taken out, {len(kept)} left\n")
     _end(ctx, outcome)
@@ -67,34 +67,36 @@ def status(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> Non
 
     The exit status is 1 where something is to be pruned.
     """
-    file, _, outcome = _run(paths, options)
+    file, entries, outcome = _run(paths, options)
     compared = outcome.compared
     for entry in compared.stale:
         common.write(
             common.plain(f"{entry.file}: {entry.rule} in {entry.symbol}: not there any more: {entry.message}\n")
         )
-    unasked = f", {len(compared.unasked)} not looked for" if compared.unasked else ""
+    unasked = len(compared.unasked(entries))
+    rest = f", {unasked} not looked for" if unasked else ""
     common.write(
         f"{_shown(file)}: {_count(len(compared.known), 'finding')} still there, {len(compared.stale)} not there any more"
-        f"{unasked}; {len(outcome.report.findings)} not in it\n"
+        f"{rest}; {len(outcome.report.findings)} not in it\n"
     )
     _end(ctx, outcome, stale=bool(compared.stale))
 
 
-def _run(paths: tuple[str, ...], options: dict[str, Any], *, may_be_new: bool = False) -> tuple[Path, bool, Outcome]:
-    """The baseline, whether the settings name it, and a run beside it; a baseline that cannot be used ends the command."""
-    from gradlint import api, baseline, cache
+def _run(
+    paths: tuple[str, ...], options: dict[str, Any], *, may_be_new: bool = False
+) -> tuple[Path, Sequence[Entry], Outcome]:
+    """The baseline, its entries, and a run beside it; one that cannot be used ends the command."""
+    from gradlint import api, baseline, cache, projects
     from gradlint.cli._progress import Bar
     from gradlint.discovery import Patterns, absolute
+    from gradlint.processes import cores
 
     paths = paths or (".",)
     loaded = common.settings(paths, options["config_file"])
-    named = common.baseline(options, loaded)
-    file = named or loaded.base / baseline.NAME
+    file = absolute(options["baseline"]) if options["baseline"] else loaded.baseline() or loaded.base / baseline.NAME
     there = file.exists() or not may_be_new
     try:
-        if there:
-            baseline.read(file)
+        entries = baseline.read(file) if there else ()
     except baseline.BaselineError as error:
         common.note(f"error: {error}")
         raise click.exceptions.Exit(2) from error
@@ -106,9 +108,10 @@ def _run(paths: tuple[str, ...], options: dict[str, Any], *, may_be_new: bool = 
         excludes=(Patterns(Path.cwd(), options["exclude"]),) if options["exclude"] else (),
         baseline=file if there else None,
         cache=cache.home([absolute(p) for p in paths]),
+        jobs=cores(),
     )
     with Bar() as bar:
-        return file, loaded.baseline() == file, api.run(task, bar)
+        return file, entries, projects.run(task, bar, fixed=options["config_file"] is not None)
 
 
 def _entries(findings: Iterable[Any], file: Path) -> list[Entry]:

@@ -116,6 +116,8 @@ def _confirmed(task: Task, options: dict[str, Any], watch: Watch, args: tuple[st
 
 
 def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
+    from msgspec import UNSET
+
     from gradlint import api, cache
     from gradlint.discovery import Patterns, absolute
     from gradlint.processes import cores
@@ -129,7 +131,7 @@ def _task(options: dict[str, Any], loaded: Loaded, name: str) -> Task:
         ignore=options["ignore"],
         excludes=(Patterns(Path.cwd(), options["exclude"]),) if options["exclude"] else (),
         force_exclude=options["force_exclude"],
-        baseline=common.baseline(options, loaded),
+        baseline=absolute(options["baseline"]) if options["baseline"] else UNSET,
         cache=None if options["no_cache"] else folder,
         jobs=options["jobs"] or cores(),
         buffers={absolute(name): sys.stdin.buffer.read()} if STDIN in paths else {},
