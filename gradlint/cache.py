@@ -13,10 +13,9 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from gradlint.discovery import kind
+from gradlint.discovery import kind, root
 
 NAME = ".gradlint_cache"
-ROOT_FILES = ("pyproject.toml", "gradlint.toml", ".git")
 KEPT = {"answer": 64, "catalog": 4, "ledger": 8}  #: how many entries of a kind are kept, those used last
 
 _TAG = "CACHEDIR.TAG"
@@ -35,10 +34,7 @@ def home(paths: Iterable[Path]) -> Path:
     """Where the cache of these absolute paths lies: in the nearest project root over all, else the working directory."""
     folders = [str(p if kind(p) == "folder" else p.parent) for p in paths]
     with suppress(ValueError):  # nothing was given, or files on several drives
-        top = Path(os.path.commonpath(folders))
-        for folder in (top, *top.parents):
-            if any(kind(folder / name) for name in ROOT_FILES):
-                return folder / NAME
+        return (root(Path(os.path.commonpath(folders))) or Path.cwd()) / NAME
     return Path.cwd() / NAME
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 from pathspec import GitIgnoreSpec
 
-from gradlint.cache import ROOT_FILES
 from gradlint.finding import FileError
 
+ROOT_FILES = ("pyproject.toml", "gradlint.toml", ".git")  #: what marks the root of a project
 SUFFIXES = (".py", ".pyi", ".ipynb")
 #: folders that hold no code of the project
 EXCLUDED = (

@@ -22,7 +22,7 @@ ALLOWED = {
     "catalog": {"cache", "finding"},
     "static": {"tape", "catalog", "finding"},
     "runtime": {"tape", "catalog", "finding"},
-    "discovery": {"cache", "finding"},
+    "discovery": {"finding"},
     "notebook": {"finding", "tape"},
     "texts": {"discovery", "finding", "notebook", "static", "suppress"},
     "config": {"discovery", "finding"},
