@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from gradlint import baseline, discovery, suppress
 from gradlint import config as settings
 from gradlint.baseline import BaselineError, Compared, Entry
-from gradlint.catalog import Catalog, CatalogError, Rule, read_models
+from gradlint.catalog import Catalog, CatalogError, Rule, contradictions, read_models
 from gradlint.config import Config, Loaded
 from gradlint.discovery import File, Found
 from gradlint.finding import FileError, Finding, Site
@@ -273,11 +273,13 @@ def knowledge(loaded: Loaded, folder: Path | None = None) -> tuple[Catalog, tupl
     problems = list(loaded.problems)
     for setting, path in loaded.models():
         try:
-            read_models([*good, path])
+            rows = read_models([*good, path])
         except CatalogError as error:
             problems.append(f"{setting.where}: {error}")
-        else:
-            good.append(path)
+            continue
+        wrong = list(contradictions({row.name: row for row in rows.values()}.values(), Catalog.load(folder=folder)))
+        problems += [f"{setting.where}: {path}: {told}" for told in wrong]
+        good += [] if wrong else [path]
     made = Catalog.load(good, loaded.config.demands, folder=folder)
     return made, (*problems, *loaded.unknown_rules(made.rules))
 

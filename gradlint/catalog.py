@@ -221,6 +221,21 @@ def read_models(paths: Iterable[Path]) -> dict[str, Row]:
     return rows
 
 
+def contradictions(rows: Iterable[Row], own: Catalog) -> Iterator[str]:
+    """What a user's rows say otherwise than gradlint's rows of torch, which were proved; to doubt one is no contradiction."""
+    for row in rows:
+        for name in (row.name, *row.aliases):
+            known = own.row(name) if name.startswith("torch.") else None
+            if known is None or known.unproved or known.until or "unknown" in (row.flow, known.flow):
+                continue
+            said, seen = (", ".join(r.outputs or (r.flow,)) for r in (row, known))
+            if said != seen:
+                yield (
+                    f"row '{row.name}': says of {name}: {said}; torch was seen to do: {seen}"
+                    ' (`gradlint models check` runs it, flow = "unknown" doubts it)'
+                )
+
+
 class Compiled(msgspec.Struct, frozen=True):
     """gradlint's own pages and rows as the cache holds them."""
 
@@ -325,6 +340,9 @@ def _row(path: Path, name: str, body: object) -> Row:
 
 def _contradiction(row: Row) -> str:
     """What keys of a row do not fit each other, or nothing."""
+    bare = next((name for name in (row.name, *row.aliases) if "." not in name), None)
+    if bare is not None:
+        return f"'{bare}' is no qualified name, such as library.function"
     for word in ("cuts", "zeroes"):
         if not row.cause and (row.flow == word or word in row.outputs):
             return f"flow '{word}' needs a key 'cause'"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gradlint import catalog
+from gradlint import api, catalog, config
 from gradlint.catalog import CAUSES, SECTIONS, Catalog, CatalogError
 
 HEAD = 'contracts = ["severed"]\ncauses = ["detach"]\nseverity = "error"\nsummary = "s"\nhelp = "h"\n'
@@ -129,6 +129,7 @@ def test_extra_rows_replace_own_rows(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ('"a.f" = { demand = "root" }', r"a\.f.*demand.*inputs"),
         ('"a.f" = { demand = "sum" }', r"a\.f.*sum"),
         ('"a.f" = { since = "v2" }', r"a\.f.*since.*v2"),
+        ('f = {}', r"row 'f'.*no qualified name"),
         ('"a.f" = {', "TOML"),
         ('[library]\nname = "a"\nrelease = "1"', "library.*release"),
     ],
@@ -136,6 +137,28 @@ def test_extra_rows_replace_own_rows(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_bad_row_names_file_and_row(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(CatalogError, match=rf"lib\.toml.*{expected}"):
         catalog.read_models([model(tmp_path, text)])
+
+
+def test_a_row_that_contradicts_torch_is_told(tmp_path: Path) -> None:
+    text = """
+        "torch.round" = {}
+        "mine.round" = { flow = "cuts", cause = "library", aliases = ["torch.sigmoid"] }
+        "torch.topk" = { flow = "unknown" }
+        "torch.argmax" = { flow = "cuts", cause = "library" }
+    """
+    rows = {row.name: row for row in catalog.read_models([model(tmp_path, text)]).values()}
+    first, second = catalog.contradictions(rows.values(), Catalog.load())
+    assert "row 'torch.round': says of torch.round: carries; torch was seen to do: zeroes" in first
+    assert "row 'mine.round': says of torch.sigmoid: cuts; torch was seen to do: carries" in second
+
+
+def test_a_contradicting_file_does_not_count(tmp_path: Path) -> None:
+    settings = tmp_path / "gradlint.toml"
+    settings.write_text("extend-models = ['rows.toml']\n", encoding="utf-8")
+    rows = model(tmp_path, '"torch.round" = {}\n"mine.f" = {}\n', "rows.toml")
+    made, problems = api.knowledge(config.load([], settings))
+    assert [str(rows) in told and "row 'torch.round'" in told for told in problems] == [True]
+    assert made.row("mine.f") is None
 
 
 def test_two_files_may_not_hold_the_same_row(tmp_path: Path) -> None:

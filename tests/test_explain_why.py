@@ -133,7 +133,7 @@ MESSAGES = [
     ("ValueError: can't optimize a non-leaf Tensor", "non-leaf-grad"),
     ("RuntimeError: derivative for aten::histc is not implemented", "non-differentiable"),
     ("RuntimeError: the derivative for 'argmax' is not implemented.", "non-differentiable"),
-    ("RuntimeError: one of the variables needed has been modified by an inplace operation: [x]", "overwritten-capture"),
+    ("RuntimeError: one of the variables needed has been modified by an inplace operation: [x]", "overwritten-saved"),
     ("RuntimeError: Output 0 of BackwardHookFunctionBackward is a view and is being modified inplace.", "overwritten-capture"),
     ("x.py:3: UserWarning: The .grad attribute of a Tensor that is not a leaf Tensor is being accessed.", "non-leaf-grad"),
 ]  # fmt: skip
