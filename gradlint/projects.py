@@ -61,7 +61,7 @@ def run(task: Task, watch: Watch | None = None, *, fixed: bool = False, ways: Wa
         for number, part in (ways or _here)(tasks, watch):
             parts[number] = part
     except KeyboardInterrupt:
-        parts |= {n: _nothing(t, "interrupted", "interrupted before this project was done")
+        parts |= {n: nothing(t, "interrupted", "interrupted before this project was done")
                   for n, t in enumerate(tasks) if n not in parts}  # fmt: skip
     return together([parts[n] for n in range(len(tasks))], task)
 
@@ -155,10 +155,10 @@ def _length(path: Path) -> int:
 
 def _dead(task: Task, died: Died) -> Part:
     told = f"the process that analysed this project was ended by {died.how}; everything else is reported"
-    return _nothing(task, "internal", told)
+    return nothing(task, "internal", told)
 
 
-def _nothing(task: Task, kind: str, told: str) -> Part:
+def nothing(task: Task, kind: str, told: str) -> Part:
     """A project of which nothing is known but that it could not be done."""
     return Part(Report(errors=(FileError(name(task), 1, 1, kind, told),)))  # type: ignore[arg-type]
 

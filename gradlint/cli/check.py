@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gradlint.config import Loaded
 
 STDIN = "-"
-_WHOLE = ("fix", "diff", "confirm", "statistics", "show_unknown", "exit_zero")  #: what needs the whole report
+_WHOLE = ("fix", "diff", "confirm", "dask", "statistics", "show_unknown", "exit_zero")  #: what needs the whole report
 
 
 @click.command(cls=Running)
@@ -44,6 +45,7 @@ _WHOLE = ("fix", "diff", "confirm", "statistics", "show_unknown", "exit_zero")  
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="At most N processes (default: one per core)."
 )
+@click.option("--dask", metavar="ADDRESS", help="Hand the projects to the Dask cluster whose scheduler is at ADDRESS.")
 @click.option(
     "--shard", metavar="K/N", callback=common.share, help="Do the Kth of N shares of the work; see gradlint merge."
 )
@@ -62,6 +64,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         options["paths"] = (STDIN if options["stdin_filename"] else ".",)
     name = options["stdin_filename"] or "<stdin>"
     loaded = common.settings([name if p == STDIN else p for p in options["paths"]], options["config_file"])
+    if options["dask"] is not None and (options["confirm"] or options["fix"] or options["diff"]):
+        raise click.UsageError("--dask only lints: --fix, --diff and --confirm work on the files and scripts here")
     if options["shard"] is not None:
         _shard(ctx, options)
     task = _task(options, loaded, name)
@@ -104,7 +108,16 @@ def _linted(task: Task, options: dict[str, Any], watch: Watch) -> Outcome:
     """The report on all projects that the paths lie in."""
     from gradlint import projects
 
-    return projects.run(task, watch, fixed=options["config_file"] is not None)
+    fixed = options["config_file"] is not None
+    if options["dask"] is None:
+        return projects.run(task, watch, fixed=fixed)
+    from gradlint.cluster import Cluster, ClusterError
+
+    try:
+        with closing(Cluster(options["dask"])) as cluster:
+            return projects.run(task, watch, fixed=fixed, ways=cluster)
+    except ClusterError as error:
+        raise click.UsageError(f"--dask: {error}") from error
 
 
 def _confirmed(task: Task, options: dict[str, Any], watch: Watch, args: tuple[str, ...]) -> Outcome:
