@@ -129,7 +129,7 @@ def test_extra_rows_replace_own_rows(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ('"a.f" = { demand = "root" }', r"a\.f.*demand.*inputs"),
         ('"a.f" = { demand = "sum" }', r"a\.f.*sum"),
         ('"a.f" = { since = "v2" }', r"a\.f.*since.*v2"),
-        ('f = {}', r"row 'f'.*no qualified name"),
+        ("f = {}", r"row 'f'.*no qualified name"),
         ('"a.f" = {', "TOML"),
         ('[library]\nname = "a"\nrelease = "1"', "library.*release"),
     ],

@@ -13,7 +13,7 @@ from typing import Any
 import click.testing
 import pytest
 
-from gradlint import __version__, cluster, projects
+from gradlint import __version__, cluster
 from gradlint.api import Task
 from gradlint.cli import main
 from gradlint.config import Config, Loaded
@@ -37,7 +37,6 @@ def local() -> Iterator[Any]:
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    projects.root.cache_clear()
     for number in range(6):
         folder = tmp_path / f"p{number}"
         folder.mkdir()

@@ -95,10 +95,10 @@ def test_a_process_that_is_killed(unit: str, tmp_path: Path, monkeypatch: pytest
 
 
 def _deadly(ask: Callable[..., Any], path: Path) -> Callable[..., Any]:
-    def killed(self: object, given: Any, *more: Any) -> Any:
+    def killed(self: object, given: Any, *more: Any, **named: Any) -> Any:
         if given in (path, [path]):
             os.kill(os.getpid(), signal.SIGKILL)
-        return ask(self, given, *more)
+        return ask(self, given, *more, **named)
 
     return killed
 
