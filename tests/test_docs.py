@@ -24,6 +24,7 @@ ELSEWHERE = ("pip install . &&", "pip install -e '.[dev]' &&")
 #: what else than 1 (there are findings) a command ends with
 STATUS = {
     "gradlint graph": 0, "gradlint server --help": 0, "gradlint why": 0, "gradlint config": 0, "gradlint baseline": 0,
+    "gradlint src --baseline": 0,
     "gradlint rule": 0, "gradlint explain": 0, "gradlint models": 0, "gradlint clean": 0, "python -m pytest": 0, "pip": 0,
 }  # fmt: skip
 
@@ -73,8 +74,9 @@ _INLINE = re.compile(r"`((?:gradlint|pip|python|make|mkdocs) [^`\n]*)`")
 #: what the text shows -> the same with real things in it
 REAL = {
     "FILE:LINE": "src/train.py:3", "path/": "src", "PATH": "src", "NAME": "torch.Tensor.detach", "SCRIPT [ARGS]": "src/train.py",
-    "SCRIPT -- ARGS": "src/train.py -- --epochs 1", "SCRIPT": "src/train.py",
-    "models check FILE": "models check rows.toml", "--jobs N": "--jobs 1", "REPORT": "report.json",
+    "SCRIPT -- ARGS": "src/train.py -- --epochs 1", "SCRIPT": "src/train.py", "models check FILE": "models check rows.toml",
+    "--jobs N": "--jobs 1", "REPORT": "report.json", "gradlint --fix": "gradlint src --fix", "K/N": "1/1",
+    "merge *.json": "merge --help", "corpus/": "src", "--dask tcp://scheduler:8786": "--jobs 1",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from gradlint.cli import _common as common
 if TYPE_CHECKING:
     from gradlint.config.inforce import RuleState, Value
 
-_WIDEST = 48  #: values up to this width have their origins in one column
+_WIDEST = 60  #: values up to this width have their origins in one column
 
 
 @click.command()
