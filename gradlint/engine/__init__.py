@@ -95,7 +95,11 @@ def _differentiated(case: Case, demand: Demand) -> list[Finding | None]:
     reached = any(graph.towards(r).get(t, NOTHING) > CUTS for r in demand.roots for t in live)
     for root in demand.roots:
         lost = None if reached else _of_root(case, demand, root)
-        found += [lost] if lost is not None else terms.dead_terms(case, demand, root)
+        found += (
+            [lost]
+            if lost is not None
+            else [terms.lost_derivative(case, demand, root), *terms.dead_terms(case, demand, root)]
+        )
     return found
 
 

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
-from gradlint.engine.verdict import cut_claim, frontier, name
+from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
 from gradlint.finding import Finding, Step
-from gradlint.tape import Demand
+from gradlint.tape import Demand, Flow
 
 
 def summands(graph: Graph, root: int) -> list[int]:
@@ -104,6 +104,27 @@ def hidden(case: Case, demand: Demand, root: int, leaf: int, severity: str | Non
     claim = Claim("severed", "remade" if edge.cause != "grad-mode" else edge.cause, edge.span, message, steps,
                   likely=not demand.certain, severity=severity)  # type: ignore[arg-type]  # fmt: skip
     return finding(case, claim)
+
+
+def lost_derivative(case: Case, demand: Demand, root: int) -> Finding | None:
+    """A gradient that was to be differentiated itself (`create_graph`), that no backward does, and that reaches the root as numbers."""
+    graph = case.graph
+    ways = graph.towards(root)
+    wanted = [v for v in sorted(ways) if ways[v] == CUTS and _second_order(graph, v)]
+    roots = {r for d in graph.demands for r in d.roots}
+    for value in wanted:
+        if any(graph.towards(r).get(value, NOTHING) > CUTS for r in roots):
+            continue
+        edges = frontier(graph, frozenset(graph.reach([value], CUTS)), root)
+        if edges and edges[-1].cause not in STOPS:
+            message = f"{graph.values[value].label} was taken to be differentiated, and reaches {name(case, demand, root)} as numbers"
+            return cut_claim(case, demand, graph.way(edges, root, value), message, severity="warning")
+    return None
+
+
+def _second_order(graph: Graph, value: int) -> bool:
+    """Whether a value is a gradient that was taken with `create_graph`."""
+    return graph.values[value].gradient and any(e.flow == Flow.CARRIES for e in graph.into[value])
 
 
 def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding]:

@@ -7,7 +7,7 @@ the attributes that other methods assign unknown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,7 +28,19 @@ from gradlint.static.replay import order
 from gradlint.static.sites import below, demand_sites, demands_gradient, dotted, functions_of
 from gradlint.static.store import MISSING
 from gradlint.static.units import Ran, Survey, Wanted, whole_file
-from gradlint.static.values import ClassObj, Frame, Instance, ModuleObj, Raised, Unknown, Val, Wrapped
+from gradlint.static.values import (
+    OPEN,
+    ClassObj,
+    DictObj,
+    Frame,
+    Instance,
+    ListObj,
+    ModuleObj,
+    Raised,
+    Unknown,
+    Val,
+    Wrapped,
+)
 from gradlint.static.words import DECLARING, may_demand, words_of
 from gradlint.tape import Hook, Span
 
@@ -174,8 +186,8 @@ class Beginnings:
         m, made, method = self.m, self.object, self.nodes[key]
         assert isinstance(method, p.FunctionDef)
         self.alive.back(m)
-        for name in _assigned_elsewhere(self.node, method, self.start.file, made, self.ran):
-            m.set(made, name, Unknown(name, made, name))
+        for name, has_run in _assigned_elsewhere(self.node, method, self.ran, self.start.file).items():
+            _forget(m, made, name, has_run=has_run)
         value, owner = classes.find(m, self.cls, method.name)
         if value is MISSING:
             return
@@ -358,32 +370,41 @@ def _whole_program(m: Machine, path: Path) -> None:
     demands.end_of_run(m)
 
 
-def _assigned_elsewhere(
-    cls: p.ClassDef, method: p.FunctionDef, file: str, made: Instance, ran: frozenset[Span]
-) -> list[str]:
-    """The attributes of self that methods other than `__init__` and this one assign.
-
-    An object that the constructor made by way of such a method (`self.build_model()`) is there, and stays what it is.
-    """
-    names: dict[str, None] = {}
+def _assigned_elsewhere(cls: p.ClassDef, method: p.FunctionDef, ran: Container[Span], file: str) -> dict[str, bool]:
+    """The attributes of self that methods other than `__init__` and this one assign, and whether all of those have run."""
+    names: dict[str, bool] = {}
     for other in cls.body:
-        if not isinstance(other, p.FunctionDef) or other.name in ("__init__", method.name):
-            continue
-        has_run = defined(other, file) in ran
-        for statement in walk(other.body):
-            targets = (
-                statement.targets
-                if isinstance(statement, p.Assign)
-                else (statement.target,)
-                if isinstance(statement, (p.AugAssign, p.AnnAssign))
-                else ()
-            )
-            for target in targets:
-                if (
-                    isinstance(target, p.Attribute)
-                    and isinstance(target.value, p.Name)
-                    and target.value.id == "self"
-                    and not (has_run and isinstance(made.cells.get(target.attr), Instance))
-                ):
-                    names[target.attr] = None
-    return list(names)
+        if isinstance(other, p.FunctionDef) and other.name not in ("__init__", method.name):
+            for name in _assigned(other):
+                names[name] = names.get(name, True) and defined(other, file) in ran
+    return names
+
+
+def _assigned(method: p.FunctionDef) -> Iterator[str]:
+    """The attributes of self that a method assigns."""
+    for statement in walk(method.body):
+        match statement:
+            case p.Assign():
+                targets: tuple[p.Expr, ...] = statement.targets
+            case p.AugAssign() | p.AnnAssign():
+                targets = (statement.target,)
+            case _:
+                continue
+        for target in targets:
+            if isinstance(target, p.Attribute) and isinstance(target.value, p.Name) and target.value.id == "self":
+                yield target.attr
+
+
+def _forget(m: Machine, made: Instance, name: str, *, has_run: bool) -> None:
+    """What an attribute holds is not known: another method assigns it.
+
+    An object that the constructor made by way of such a method (`self.build_model()`) is there, and stays what it is; so
+    is a container, but who knows what it holds by now.
+    """
+    present = made.cells.get(name, MISSING)
+    if has_run and isinstance(present, Instance):
+        return
+    if has_run and isinstance(present, (ListObj, DictObj)):
+        m.set(present, OPEN, True)
+        return
+    m.set(made, name, Unknown(name, made, name))

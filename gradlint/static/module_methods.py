@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gradlint.static import calls, gradients, hooks, layers, modules
 from gradlint.static.arguments import Args
@@ -11,6 +11,7 @@ from gradlint.static.recording import Input
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     NODE,
+    Alt,
     DictObj,
     Instance,
     ListObj,
@@ -20,6 +21,7 @@ from gradlint.static.values import (
     Val,
     content,
     dict_items,
+    options,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
 
@@ -126,21 +128,26 @@ def _state_dict(m: Machine, value: Instance, args: Args) -> Val:
 
 
 def _load_state_dict(m: Machine, value: Instance, args: Args) -> Val:
-    """Copies values into the parameters: what is live in the given dict does not come with its graph."""
+    """Copies values into the parameters: what is live in the given dict does not come with its graph.
+
+    What the dict holds under a key that is not known may be meant for any of them.
+    """
     given = args.get(0, "state_dict")
     if isinstance(given, DictObj):
         parameters = dict(modules.named_parameters(m, value))
         for key, held in dict_items(given):
-            node = m.node_of(held) if isinstance(held, Tensor) else None
-            if key in parameters and node is not None and m.tape.requires[node] != "no":
-                _overwrite(m, parameters[key], node, args.span)
+            meant = [p for name, p in parameters.items() if name == key or isinstance(key, (Scalar, Unknown, Alt))]
+            live = [n for o in options(held) if isinstance(o, Tensor) and m.tape.requires[n := o.cells[NODE]] != "no"]
+            for parameter in meant if live else ():
+                _overwrite(m, parameter, live, args.span)
     return Unknown("load_state_dict(...)")
 
 
-def _overwrite(m: Machine, parameter: Tensor, source: int, span: Span) -> None:
+def _overwrite(m: Machine, parameter: Tensor, sources: Iterable[int], span: Span) -> None:
     known = m.tape.values[parameter.cells[NODE]]
     made = m.tape.leaf(Kind.TENSOR, known.span, known.label, known.requires_grad, parameter=True)
-    m.tape.edge(source, made, span, "load_state_dict()", Flow.CUTS, "rebuild")
+    for source in sources:
+        m.tape.edge(source, made, span, "load_state_dict()", Flow.CUTS, "rebuild")
     m.set(parameter, NODE, made)
 
 
