@@ -107,7 +107,12 @@ def hidden(case: Case, demand: Demand, root: int, leaf: int, severity: str | Non
 
 
 def lost_derivative(case: Case, demand: Demand, root: int) -> Finding | None:
-    """A gradient that was to be differentiated itself (`create_graph`), that no backward does, and that reaches the root as numbers."""
+    """A gradient that was to be differentiated itself (`create_graph`), that no backward does, and that reaches the root as numbers.
+
+    Of whole runs `untrained` tells more, at their end.
+    """
+    if demand.whole:
+        return None
     graph = case.graph
     ways = graph.towards(root)
     wanted = [v for v in sorted(ways) if ways[v] == CUTS and _second_order(graph, v)]
