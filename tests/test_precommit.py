@@ -153,8 +153,9 @@ def project(installed: Project) -> Iterator[Project]:
     installed.write(helper__py=HELPER, main__py=MAIN)
     done = installed.run("git", "commit", "--quiet", "--no-verify", "--allow-empty", "-m", "a program")
     assert done.returncode == 0
+    before = installed.git("rev-parse", "HEAD").strip()
     yield installed
-    installed.git("reset", "--quiet", "--hard")
+    installed.git("reset", "--quiet", "--hard", before)
     installed.git("clean", "--quiet", "-fd")
 
 
