@@ -397,7 +397,7 @@ def _new(
         return [finding for finding, _ in found], Compared(), [f"{where}{error}"]
     folder = path.parent if path else Path.cwd()
     named = [discovery.absolute(p) for p in analysis.task.paths]
-    folders = [p if p.is_dir() else p.parent for p in (*named, *(file.path for file in analysis.found.files))]
+    folders = [p if discovery.kind(p) == "folder" else p.parent for p in (*named, *(file.path for file in analysis.found.files))]
     roots = set(map(discovery.root, folders))
     entries = [e for e in written if not roots.isdisjoint(discovery.root(file.parent) for file in e.files(folder))]
     looked = {file.path for file in analysis.found.files}
@@ -408,7 +408,7 @@ def _new(
         """Whether its finding would have been found again: its files were looked at, or are gone, and its rule was on."""
         files = entry.files(folder)
         on = entry.rule in active - _off(analysis, str(folder / entry.file))
-        return on and all(file in whole or not (analysis.partial or file.exists()) for file in files)
+        return on and all(file in whole or not (analysis.partial or discovery.kind(file)) for file in files)
 
     return *baseline.compare(entries, folder, found, asked), []
 

@@ -129,7 +129,7 @@ def _unreadable(path: Path, error: OSError) -> FileError:
 @cache
 def root(folder: Path) -> Path | None:
     """The root of the project that a folder lies in: the nearest one above with a file that marks it."""
-    found = (f for f in (folder, *folder.parents) if any((f / name).exists() for name in ROOT_FILES))
+    found = (f for f in (folder, *folder.parents) if any(kind(f / name) for name in ROOT_FILES))
     return next(found, None)
 
 

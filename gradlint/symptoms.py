@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from gradlint.catalog import data_folder
-from gradlint.discovery import absolute
+from gradlint.discovery import absolute, kind
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,7 +75,7 @@ def _own(path: Path) -> bool:
     """Whether a file is the user's: neither installed nor Python's own."""
     library = {Path(base).resolve() / "lib" for base in (sys.prefix, sys.base_prefix)}
     inside = any(base in path.parents for base in library)
-    return path.is_file() and not inside and not any(part in _FOREIGN for part in path.parts)
+    return kind(path) == "file" and not inside and not any(part in _FOREIGN for part in path.parts)
 
 
 def likeliest(rules: Sequence[str], rule: str) -> int:

@@ -54,9 +54,9 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], schema: bool, output_
 
 def _single(paths: Sequence[str]) -> Path | None:
     """The file, where one is asked about."""
-    from gradlint.discovery import absolute
+    from gradlint.discovery import absolute, kind
 
-    return absolute(paths[0]) if len(paths) == 1 and not Path(paths[0]).is_dir() else None
+    return absolute(paths[0]) if len(paths) == 1 and kind(absolute(paths[0])) != "folder" else None
 
 
 def _plain(value: Any) -> Any:
