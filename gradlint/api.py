@@ -397,7 +397,10 @@ def _new(
         return [finding for finding, _ in found], Compared(), [f"{where}{error}"]
     folder = path.parent if path else Path.cwd()
     named = [discovery.absolute(p) for p in analysis.task.paths]
-    folders = [p if discovery.kind(p) == "folder" else p.parent for p in (*named, *(file.path for file in analysis.found.files))]
+    folders = [
+        p if discovery.kind(p) == "folder" else p.parent
+        for p in (*named, *(file.path for file in analysis.found.files))
+    ]
     roots = set(map(discovery.root, folders))
     entries = [e for e in written if not roots.isdisjoint(discovery.root(file.parent) for file in e.files(folder))]
     looked = {file.path for file in analysis.found.files}
