@@ -13,6 +13,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -137,6 +138,15 @@ def compare(make: Callable[[], Callable[[], None]], repeat: int) -> dict[str, li
     return ratios
 
 
+def _in_use() -> float:
+    """Megabytes that the process holds now; where the system does not tell, the most it ever held."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return pages * resource.getpagesize() / 2**20
+
+
 def memory(steps: int) -> list[float]:
     """Megabytes in use after each tenth of a long traced training."""
     net = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.BatchNorm1d(64), nn.Linear(64, 1))
@@ -148,7 +158,7 @@ def memory(steps: int) -> list[float]:
             net(torch.randn(32, 64)).pow(2).mean().backward()
             optimizer.step()
             if step % (steps // 10) == steps // 10 - 1:
-                seen.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+                seen.append(_in_use())
     return seen
 
 
@@ -165,7 +175,7 @@ def main() -> None:
             goal = f"   at most {limit} wanted" if name == judged else ""
             print(f"  {name:38} {statistics.median(ratios):5.2f}  ({min(ratios):.2f} to {max(ratios):.2f}){goal}")
     told = ", ".join(f"{m:.0f}" for m in memory(1_000))
-    print(f"1,000 traced steps, MiB at most in use after each 100: {told}")
+    print(f"1,000 traced steps, MiB in use after each 100: {told}")
 
 
 if __name__ == "__main__":
