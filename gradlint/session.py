@@ -32,7 +32,8 @@ class Trace:
     """`with gradlint.trace() as t:` watches the block; afterwards `t.findings` says where gradients were lost in it.
 
     An exception of the block passes unchanged; if the trace knows its cause, a note says so. A notebook shows the trace as a
-    report.
+    report. Data is followed through torch only: code that is already loaded cannot be rewritten safely, as `gradlint trace
+    SCRIPT` rewrites a script's functions to follow NumPy arithmetic and Python numbers.
     """
 
     def __init__(self, *, stop_after: int = 0) -> None:
@@ -173,7 +174,18 @@ def shown(findings: Sequence[Finding], run: Run) -> str:
     view = View(_lines)
     lines = [line for finding in findings for line in (*full.finding_lines(finding, view), [])]
     count = f"{len(findings) or 'no'} finding{'s' * (len(findings) != 1)}; {run.backwards} backwards ran"
-    return full.paint(lines, color=False) + count
+    return full.paint(lines, color=False) + count + _unexplained(findings, run)
+
+
+def _unexplained(findings: Sequence[Finding], run: Run) -> str:
+    """A word where a gradient was refused and the trace does not know why: here it cannot follow data outside torch."""
+    raised = next((o.raised for o in run.observations if o.ended_the_run), "")
+    if findings or not raised:
+        return ""
+    told = (
+        "no cut was recorded on the way; data that went through NumPy or numbers is followed by `gradlint trace SCRIPT`"
+    )
+    return f"\n{raised.splitlines()[0]}\n{told}"
 
 
 def _lines(file: str) -> list[str]:

@@ -47,6 +47,7 @@ def made(tape: Tape) -> Iterator[None]:
         undo.callback(_set(Module, "register_parameter", _registered(tape)))
         undo.callback(_set(Optimizer, "__init__", _optimizer(tape)))
         _suspended_in_optimizers(tape, undo)
+        _eager(undo)
         yield
 
 
@@ -178,6 +179,27 @@ def _optimizer(tape: Tape) -> Any:
             tape.demands.optimizer(optimizer, sys._getframe(1))
 
     return start
+
+
+def _eager(undo: ExitStack) -> None:
+    """Run compiled code as it was written: in a compiled region no tensor is its own, and the mode would be compiled too."""
+    stance = getattr(torch.compiler, "set_stance", None)  # since torch 2.6
+    original = torch.compile
+    begun: list[object] = []
+
+    def begin() -> None:
+        if stance is not None and not begun:
+            begun.append(undo.enter_context(stance("force_eager")))
+
+    @functools.wraps(original)
+    def compile_later(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        begin()
+        return result
+
+    if "torch._dynamo" in sys.modules:  # else nothing is compiled yet, and loading it takes seconds
+        begin()
+    undo.callback(_set(torch, "compile", compile_later))
 
 
 def _suspended_in_optimizers(tape: Tape, undo: ExitStack) -> None:

@@ -39,6 +39,8 @@ def state() -> dict[str, object]:
         "modes": torch.overrides._get_current_function_mode_stack(),  # type: ignore[no-untyped-call]
         "grad": torch.is_grad_enabled(),
         "collector": gc.get_threshold(),
+        "compile": torch.compile,
+        "register_parameter": nn.Module.__dict__["register_parameter"],
     }
 
 

@@ -141,3 +141,12 @@ def test_the_pytest_plugin(pytester: pytest.Pytester) -> None:
         ]
     )
     assert "test_expected" not in result.stdout.str()
+
+
+def test_what_data_outside_torch_hides_is_said() -> None:
+    w = torch.rand(3, requires_grad=True)
+    with pytest.raises(RuntimeError), gradlint.trace() as t:
+        torch.from_numpy((w * 2).detach().numpy() * 3).sum().backward()  # type: ignore[no-untyped-call]
+    assert t.findings == ()
+    assert "element 0 of tensors does not require grad" in repr(t)
+    assert "followed by `gradlint trace SCRIPT`" in repr(t)
