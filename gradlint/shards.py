@@ -46,6 +46,7 @@ class Options(msgspec.Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     force_exclude: bool = False
     fail_on: str | None = None
+    baseline: str | None = None
 
     def task(self, jobs: int = 1) -> Task:
         """The task."""
@@ -57,6 +58,7 @@ class Options(msgspec.Struct, frozen=True):
             ignore=self.ignore,
             excludes=(Patterns(Path.cwd(), self.exclude),) if self.exclude else (),
             force_exclude=self.force_exclude,
+            baseline=absolute(self.baseline) if self.baseline else msgspec.UNSET,
             jobs=jobs,
         )
 

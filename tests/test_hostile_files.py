@@ -118,6 +118,8 @@ BROKEN: dict[str, tuple[str | bytes, tuple[int, int, str, str]]] = {
     "more digits than Python reads": (LEAF + f"n = {'9' * 5_000}\n" + DEMAND,
                                       (3, 5, "syntax-error", "this is not valid Python: Exceeds the limit")),
     **{name: (f"{LEAF}a = 0\n{code}\n{DEMAND}", (1, 1, "budget", DEEP)) for name, code in {
+        "chain of calls": f"b = x{'.exp()' * 600}",
+        "chain of calls in brackets": "b = (x" + "\n.exp()" * 600 + ")",
         "parentheses": f"b = {'(' * 10_000}1{')' * 10_000}",
         "open parentheses": "b = " + "(" * 10_000,
         "brackets": f"b = {'[' * 5_000}{']' * 5_000}",

@@ -135,3 +135,11 @@ def test_what_needs_the_whole_report(more: str, project: Path) -> None:
     done = run(".", "--shard", "1/2", more)
     assert done.exit_code == 2
     assert f"give {more.partition('=')[0]} there" in done.stderr
+
+
+def test_a_baseline(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    known = tmp_path_factory.mktemp("known") / "baseline.json"
+    assert run("baseline", "write", "one.py", "--baseline", str(known)).exit_code == 0
+    expected = whole(".", "--baseline", str(known))
+    assert json.loads(expected)["summary"]["baselined"] == 2
+    assert merged(*shares(tmp_path_factory.mktemp("shares"), 2, ".", "--baseline", str(known))) == expected

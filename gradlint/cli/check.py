@@ -92,10 +92,10 @@ def _shard(ctx: click.Context, options: dict[str, Any]) -> None:
             f"--shard leaves a part for gradlint merge: give {', '.join(unfit) or 'files, not -'} there"
         )
     given = {name: options[name] for name in ("paths", "select", "ignore", "exclude", "force_exclude", "fail_on")}
-    config_file = str(options["config_file"]) if options["config_file"] is not None else None
+    config_file, baseline = (str(options[n]) if options[n] is not None else None for n in ("config_file", "baseline"))
     index, count = options["shard"]
     with Bar() as bar:
-        asked = shards.Options(**given, config_file=config_file)
+        asked = shards.Options(**given, config_file=config_file, baseline=baseline)
         data = shards.run(asked, index, count, options["jobs"] or cores(), bar)
     if options["output_file"] is None:
         common.write(data.decode())

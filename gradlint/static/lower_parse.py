@@ -33,6 +33,7 @@ _TOKEN = re.compile(
     r"|#[^\n]*|\w+|\\\n|[^\w \t\f]",
     re.DOTALL,
 )
+_CHAIN = 500  #: calls one after the other, for which libcst takes the square of the time
 _CONTINUING = frozenset(("elif", "else", "except", "finally", "#"))
 _BRACKET = re.compile(r"[\[\](){}]")
 _PLACE = re.compile(r"error at \d+:\d+: ")
@@ -137,22 +138,36 @@ def _check_depth(piece: str, line: int) -> None:
 
 
 def _deep(*texts: str) -> bool:
-    """Whether CPython finds the first of the texts too deep that it can read at all."""
+    """Whether the first of the texts that CPython can read at all is too deep for it, or holds too long a chain of calls."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(1000)
     try:
         for text in texts:
             try:
-                ast.parse(text)
+                tree = ast.parse(text)
             except (RecursionError, MemoryError):
                 return True
             except (SyntaxError, ValueError) as error:
                 if "too many nested" in str(error):
                     return True
             else:
-                return False
+                return _chained(tree)
     finally:
         sys.setrecursionlimit(before)
+    return False
+
+
+def _chained(tree: ast.AST) -> bool:
+    """Whether a text holds `a.f().g()...` of more than `_CHAIN` calls."""
+    seen: set[ast.AST] = set()
+    for node in ast.walk(tree):  # the last call of a chain comes before the others
+        length, link = 0, node if node not in seen else None
+        while isinstance(link, (ast.Call, ast.Attribute)):
+            seen.add(link)
+            length += isinstance(link, ast.Call)
+            link = link.func if isinstance(link, ast.Call) else link.value
+        if length > _CHAIN:
+            return True
     return False
 
 
