@@ -317,4 +317,5 @@ def test_the_module_runs() -> None:
 
 def test_help_names_every_subcommand() -> None:
     text = invoke("--help").stdout
+    assert "..." not in text.partition("Commands:")[2], "a short help is cut off"
     assert [word for word in ("check", "explain", "rule", "why") if f"\n  {word}" not in text] == []

@@ -77,6 +77,14 @@ def test_a_cut_in_one_cell_and_its_demand_in_another(book: Path) -> None:
     assert [(s["role"], s["cell"], s["range"]["start"]["line"]) for s in finding["path"]][-1] == ("demand", 4, 3)
 
 
+def test_the_labels_of_a_detector_are_integers(book: Path) -> None:
+    """A record of a library's module holds tensors of which some require grad: `.numpy()` of one may be right."""
+    model = "import torchvision\nmodel = torchvision.models.detection.fasterrcnn_resnet50_fpn().eval()"
+    shown = "found = model(torch.rand(1, 3, 64, 64))\nlabels = found[0]['labels'].cpu().numpy()"
+    book.write_bytes(written(made(SETUP, model, shown)))
+    assert findings(book) == []
+
+
 @pytest.mark.parametrize("form", formats())
 def test_every_format_tells_the_cell(book: Path, form: str) -> None:
     shown = linted(book, form=form).stdout

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gradlint.baseline import Entry
 
 
-@click.group()
+@click.group(short_help="The file with the findings that are known.")
 def command() -> None:
     """Write, look through or prune the file with the findings that are known.
 

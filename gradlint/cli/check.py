@@ -21,7 +21,7 @@ STDIN = "-"
 _WHOLE = ("fix", "diff", "confirm", "dask", "statistics", "show_unknown", "exit_zero")  #: what needs the whole report
 
 
-@click.command(cls=Running)
+@click.command(cls=Running, short_help="Find where a gradient is lost in files and folders.")
 @click.argument("paths", nargs=-1, type=click.Path(readable=False, path_type=str))
 @common.setting_options
 @common.exclude_option

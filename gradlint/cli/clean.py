@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="Remove the cache.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=str))
 @click.option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="The cache to remove.")
 def command(paths: tuple[str, ...], cache_dir: Path | None) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WIDEST = 60  #: values up to this width have their origins in one column
 
 
-@click.command()
+@click.command(short_help="Show the settings in force, and where each comes from.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=str))
 @common.setting_options
 @common.exclude_option

@@ -24,7 +24,7 @@ _MOST_SOURCES = 3
 _GRADIENT = {-2: "none", -1: "none", 0: "cut off", 1: "zero", 2: "perhaps (an unknown call is on the way)", 3: "yes"}
 
 
-@click.command()
+@click.command(short_help="Show what gradlint believes at a line.")
 @click.argument("place", metavar="FILE:LINE")
 @click.argument("paths", nargs=-1, type=click.Path(readable=False, path_type=str))
 @common.config_option

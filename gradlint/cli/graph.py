@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 
-@click.command()
+@click.command(short_help="Draw the ways of a report as a page or a picture.")
 @click.argument("report", type=click.Path(path_type=str))
 @click.option(
     "-o", "--output", "output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="x.html or x.svg."

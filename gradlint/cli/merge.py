@@ -12,7 +12,7 @@ from gradlint.cli._report import end
 from gradlint.report import formats
 
 
-@click.command()
+@click.command(short_help="Report on a run that was done in shares.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--output-format", type=click.Choice(formats()), default="full", show_default=True, help="How to report.")
 @click.option("--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file.")

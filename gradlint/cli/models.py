@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gradlint.catalog import Row
 
 
-@click.group()
+@click.group(short_help="Show or prove what is known of library calls.")
 def command() -> None:
     """Show or prove the rows that say what library callables do to the gradient."""
 

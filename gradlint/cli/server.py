@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(short_help="Start the language server; editors do this.")
 @click.option("--stdio", is_flag=True, help="Talk over standard input and output: the only way there is.")
 def command(stdio: bool) -> None:
     """Start the language server; editors do this (over standard input and output)."""

@@ -12,7 +12,10 @@ from gradlint.cli._report import end, run_script, traced_options
 from gradlint.report import formats
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(
+    short_help="Run a script and report where its gradients are lost.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @common.setting_options
 @click.option("--exit-zero", is_flag=True, help="Exit status 0 even with findings.")
 @click.option("--output-format", type=click.Choice(formats()), default="full", show_default=True, help="How to report.")

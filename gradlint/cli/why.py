@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Frame = tuple[Path, int]
 
 
-@click.command(cls=Running)
+@click.command(cls=Running, short_help="Explain a traceback or a message of PyTorch.")
 @click.argument("paths", nargs=-1, type=click.Path(readable=False, path_type=str))
 @click.option(
     "--run", "script", metavar="SCRIPT", help="Execute this script instead of reading a message: --run SCRIPT -- ARGS"

@@ -127,6 +127,10 @@ class Recorder:
         self.requires[node] = self._answer(node, joined)
         return node
 
+    def doubt(self, node: int) -> None:
+        """Nobody can tell after all whether a value requires grad."""
+        self.requires[node] = _weaken(self.requires[node])
+
     def remake(self, source: int | None, span: Span, label: str, requires_grad: Answer, op: str, cause: str, *,
                parameter: bool = False, frozen_at: Span | None = None) -> int:  # fmt: skip
         """A leaf made again from an existing value: the data goes on, the gradient does not."""

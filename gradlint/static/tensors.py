@@ -396,7 +396,10 @@ def element(m: Machine, value: Val, index: Val, span: Span) -> Val:
     if isinstance(value, Array):
         return Array(compute(m, "[...]", inputs, span, Kind.ARRAY) if inputs else None)
     inputs += [Input(n, Flow.CUTS, "non-differentiable", select=True) for n in nodes_used(m, index)]
-    return Tensor(compute(m, "[...]", inputs, span, view=len(inputs) == 1), value)
+    node = compute(m, "[...]", inputs, span, view=len(inputs) == 1)
+    if isinstance(index, str):  # what has names is a record of several tensors: labels and indices are among them
+        m.tape.doubt(node)
+    return Tensor(node, value)
 
 
 def set_element(m: Machine, receiver: Val, index: Val, value: Val, span: Span) -> None:
