@@ -176,7 +176,10 @@ def _multitool() -> str | None:
     return os.environ.get("SARIF_MULTITOOL") or shutil.which("sarif-multitool") or shutil.which("Sarif.Multitool")
 
 
-@pytest.mark.skipif(_multitool() is None, reason="no SARIF validator: npm install -g @microsoft/sarif-multitool, or its path in SARIF_MULTITOOL")
+@pytest.mark.skipif(
+    _multitool() is None,
+    reason="no SARIF validator: npm install -g @microsoft/sarif-multitool, or its path in SARIF_MULTITOOL",
+)
 def test_the_sarif_validator_has_nothing_to_say(tmp_path: Path) -> None:
     (tmp_path / "report.sarif").write_text(shown("sarif"), encoding="utf-8")
     told = subprocess.run(
