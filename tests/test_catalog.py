@@ -183,6 +183,14 @@ def test_what_nobody_proved_says_nothing_is_lost(tmp_path: Path) -> None:
     assert {row.flow for row in whole.values()} == {"unknown"}
 
 
+def test_own_rows_that_nobody_proved_make_silent_only() -> None:
+    unproved = [row for row in Catalog.load().rows() if row.unproved]
+    assert unproved
+    assert {(row.flow, row.outputs, row.cause, row.mode, row.demand, row.raises) for row in unproved} == {
+        ("unknown", (), "", "", "", False)
+    }
+
+
 def test_a_star_stands_for_part_of_a_segment(tmp_path: Path) -> None:
     path = model(tmp_path, '"a.*Model" = {}\n"a.get_*" = { flow = "constant" }\n"a.*" = { flow = "unknown" }\n')
     loaded = Catalog.load([path])

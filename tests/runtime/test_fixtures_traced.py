@@ -49,7 +49,11 @@ def test_nothing_is_refuted_and_right_programs_are_clean(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nearly_every_finding_is_confirmed() -> None:
-    judged = [(p, f) for p in programs() if kind(p) in SHOWN for f in confirmed(p)[0] if f.severity != "info"]
+def test_nearly_every_finding_is_confirmed_and_the_halves_agree() -> None:
+    traced_all = [(path, *confirmed(path)) for path in programs()]
+    judged = [(p, f) for p, given, _, _ in traced_all if kind(p) in SHOWN for f in given if f.severity != "info"]
     open_ = [(p.name, f.rule, f.runtime.reason) for p, f in judged if f.runtime.status != "confirmed"]
     assert len(open_) <= 0.05 * len(judged), open_
+    assert [(p.name, f.rule) for p, given, _, _ in traced_all for f in given if f.runtime.status == "refuted"] == []
+    assert [(p.name, f.rule) for p, _, new, _ in traced_all for f in new] == []
+    assert [(p.name, f.rule) for p, _, _, found in traced_all if kind(p) == "nonzero" for f in found] == []
