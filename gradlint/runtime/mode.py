@@ -311,9 +311,14 @@ class Tape(TorchFunctionMode):
         if getattr(mode, "mode", True):
             state.number = self._switch(frame, "torch.inference_mode")
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the recording ends before the program does: what "never" happened is not known then."""
+        return bool(self.stop_after) and self.demands.backwards >= self.stop_after
+
     def window_over(self) -> None:
         """The symptoms of the last backward have been seen; end the recording if that was asked for."""
-        if self.stop_after and self.demands.backwards >= self.stop_after:
+        if self.stopped:
             self.off = True
             if _get_current_function_mode() is self:  # type: ignore[no-untyped-call]
                 self.__exit__(None, None, None)

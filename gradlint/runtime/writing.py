@@ -299,6 +299,8 @@ class Writer:
         return ("nonzero",) if seen.fired else ("none",)
 
     def _optimizers(self) -> Iterator[Demand]:
+        if self.recording.mode.stopped:
+            return
         backwards = (s for s in self.demands if s.kind == "backward")  # only these fill `.grad`
         roots = tuple(dict.fromkeys(self.ids[n] for s in backwards for n in s.roots if n in self.ids))
         by_hand = self.recording.demands.by_hand

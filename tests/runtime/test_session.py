@@ -150,3 +150,21 @@ def test_what_data_outside_torch_hides_is_said() -> None:
     assert t.findings == ()
     assert "element 0 of tensors does not require grad" in repr(t)
     assert "followed by `gradlint trace SCRIPT`" in repr(t)
+
+
+def alternating() -> None:
+    """Two heads behind one trunk: the first backward goes past the trunk, the second through it."""
+    trunk, head = nn.Linear(2, 2), nn.Linear(2, 1)
+    optimizer = torch.optim.SGD([*trunk.parameters(), *head.parameters()], lr=0.1)
+    for detached in (True, False):
+        features = trunk(torch.ones(1, 2))
+        head(features.detach() if detached else features).sum().backward()
+        optimizer.step()
+
+
+def test_a_trace_that_stops_early_does_not_say_never() -> None:
+    with gradlint.trace(stop_after=1) as early:
+        alternating()
+    with gradlint.trace() as whole:
+        alternating()
+    assert (early.findings, whole.findings) == ((), ())
