@@ -112,3 +112,106 @@ def test_the_place_of_a_comment_is_its_words() -> None:
     text = "é = 1  # noqa  # gradlint: ignore[detach] because\n"
     (comment,) = suppressions("a.py", text)
     assert comment == Suppression("line", ("detach",), "a.py", at(text, "# gradlint: ignore[detach]"), 1, 1)
+
+
+# --- statements of several lines -------------------------------------------------------------------------------------
+
+LONG = """\
+import torch
+x = torch.ones(2, requires_grad=True)
+loss = torch.add(
+    x.sum(),
+    x.detach()
+    .sum(),
+)
+loss.backward()
+"""
+BRACKETS = """\
+import torch
+x = torch.ones(2, requires_grad=True)
+loss = (
+    x.sum()
+    + x.detach().sum()
+)
+loss.backward()
+"""
+DECORATED = """\
+import torch
+
+
+@wraps
+@torch.no_grad()
+@wraps
+def made(
+    x,
+):
+    y = x.detach()
+    return y
+"""
+HEAD = """\
+import torch
+
+
+if torch.rand(
+    1
+).detach() > 0:
+    y = torch.ones(1).detach()
+"""
+
+
+def spoken(text: str, words: str, comment: str = "# gradlint: ignore[detach]") -> tuple[int, int]:
+    """The lines that a comment behind some words (in the text, before it) speaks of."""
+    marked = text.replace(words, f"{words}  {comment}" if not words.endswith("\n") else f"{words}{comment}\n", 1)
+    (found,) = suppressions("a.py", marked)
+    return found.first, found.last
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "lines"),
+    [
+        (LONG, "loss = torch.add(", (3, 7)),
+        (LONG, "\n)", (3, 7)),
+        (LONG, "    x.sum(),", (4, 4)),
+        (LONG, "    .sum(),", (6, 6)),
+        (LONG, "requires_grad=True)\n", (4, 8)),
+        (LONG, "    x.sum(),\n", (6, 6)),
+        (LONG, "loss.backward()", (8, 8)),
+        (BRACKETS, "+ x.detach().sum()", (3, 6)),
+        (BRACKETS, "    x.sum()", (4, 4)),
+        (DECORATED, "import torch\n\n\n", (5, 10)),
+        (DECORATED, "@wraps", (4, 4)),
+        (DECORATED, "@torch.no_grad()", (5, 5)),
+        (DECORATED, "):", (7, 9)),
+        (DECORATED, "@torch.no_grad()\n", (7, 10)),
+        (HEAD, "import torch\n\n\n", (5, 7)),
+        (HEAD, "torch.rand(", (4, 6)),
+        (HEAD, "detach() > 0:", (4, 6)),
+    ],
+)
+def test_the_lines_that_a_comment_speaks_of(text: str, words: str, lines: tuple[int, int]) -> None:
+    assert spoken(text, words) == lines
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "# gradlint: ignore",
+        "# gradlint: ignore detach",
+        "# gradlint: ignore(detach)",
+        "# gradlint: ignore[]",
+        "# gradlint: file-ignore",
+        "# gradlint: noqa",
+        "# gradlint: disable=detach",
+    ],
+)
+def test_what_names_no_rule_is_kept_to_be_told(comment: str) -> None:
+    (found,) = suppressions("a.py", f"x = 1  {comment}\n")
+    assert found.rules == ()
+    assert found.range == at(f"x = 1  {comment}\n", comment)
+
+
+@pytest.mark.parametrize(
+    "comment", ["# gradlint finds this", "# see gradlint: a linter", "# gradlint: the cut is wanted"]
+)
+def test_prose_is_no_suppression(comment: str) -> None:
+    assert suppressions("a.py", f"x = 1  {comment}\n") == []
