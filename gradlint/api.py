@@ -17,16 +17,17 @@ from msgspec import UNSET, UnsetType
 from gradlint import baseline, discovery, suppress
 from gradlint import config as settings
 from gradlint.baseline import BaselineError, Compared, Entry
-from gradlint.catalog import Catalog, CatalogError, Rule, contradictions, read_models
+from gradlint.catalog import Catalog, Rule
 from gradlint.config import Config, Loaded
-from gradlint.discovery import File, Found
+from gradlint.discovery import Found
 from gradlint.finding import FileError, Finding, Site
 from gradlint.fingerprint import prints
 from gradlint.notebook import placed
 from gradlint.remembered import Answer, Answers
 from gradlint.report import Counts, Demands, Files, Report, Summary
+from gradlint.sources import gathered, knowledge, wrong_names
 from gradlint.suppress import Suppression
-from gradlint.texts import Texts, parses
+from gradlint.texts import Texts
 
 if TYPE_CHECKING:
     from gradlint.engine import Verdict
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 Watch = Callable[[int, int, str], None]  #: told how much is done, of how much, and what comes now
 
 UNUSED = "unused-suppression"
-#: a file up to this size is parsed although it holds no word that matters: a syntax error in it is worth a word
-_SMALL = 4096
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -178,7 +177,7 @@ def prepared(task: Task) -> Prepared:
     texts = Texts(task.buffers)
     excludes = [*task.loaded.excludes(), *task.excludes]
     found = task.found or discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
-    sources, gated, unread = _sources(found, texts, excludes, catalog)
+    sources, gated, unread = gathered(found, texts, excludes, catalog)
     return Prepared(
         task=task,
         catalog=catalog,
@@ -259,86 +258,6 @@ def reported(analysis: Analysis) -> Outcome:
         asked=frozenset(file.file for file in analysis.found.files),
         compared=compared,
     )
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def knowledge(loaded: Loaded, folder: Path | None = None) -> tuple[Catalog, tuple[str, ...]]:
-    """The rules and rows with the user's own, and what is wrong with the settings; a model file with mistakes does not count.
-
-    `folder` may hold a cache.
-    """
-    good: list[Path] = []
-    problems = list(loaded.problems)
-    for setting, path in loaded.models():
-        try:
-            rows = read_models([*good, path])
-        except CatalogError as error:
-            problems.append(f"{setting.where}: {error}")
-            continue
-        wrong = list(contradictions({row.name: row for row in rows.values()}.values(), Catalog.load(folder=folder)))
-        problems += [f"{setting.where}: {path}: {told}" for told in wrong]
-        good += [] if wrong else [path]
-    made = Catalog.load(good, loaded.config.demands, folder=folder)
-    return made, (*problems, *loaded.unknown_rules(made.rules))
-
-
-def wrong_names(select: Iterable[str], ignore: Iterable[str], rules: Collection[str]) -> tuple[str, ...]:
-    """What is wrong with the names of rules on the command line."""
-    known = [*rules, settings.ALL]
-    named = {"--select": select, "--ignore": ignore}
-    return tuple(f"{flag}: {told}" for flag, names in named.items() for told in settings.unknown(names, known))
-
-
-def _sources(
-    found: Found, texts: Texts, excludes: Sequence[discovery.Patterns], catalog: Catalog
-) -> tuple[list[Source], frozenset[str], list[FileError]]:
-    """What has to be analysed, the names of what need not be, and what cannot be."""
-    from gradlint.static import Source, hot, relevant, words_of
-
-    sources: list[Source] = []
-    gated: set[str] = set()
-    errors: list[FileError] = []
-    read: list[tuple[File, str]] = []
-    for file in found.files:
-        text = texts.load(file.path, file.file)
-        if isinstance(text, FileError):
-            errors.append(text)
-        else:
-            read.append((file, text))
-    words = words_of(catalog.demands)
-    named = {file.path: text for file, text in read if "torch" in text or ".detach(" in text or relevant(text, words)}
-    using = _callers(named, {file.path for file in found.files}, excludes, texts)
-    matters = hot({**{file.path: text for file, text in read}, **using}, words)
-    matters |= {file.path for file, text in read if suppress.MARK in text}  # perhaps with nothing to silence
-    if using:
-        matters |= {file.path for file, _ in read if file.named and file.path in named}  # a caller may ask through it
-    for file, text in read:
-        texts.put(file.file, text)
-        worth = file.path in matters or _worth_parsing(file, text)
-        errors += texts.errors(file.file) if worth else ()
-        if file.path in matters or (worth and not parses(text)):
-            sources.append(Source(file.file, file.path, text, named=True))
-        else:
-            gated.add(file.file)
-    sources += [Source(discovery.shown(path), path, text, named=False) for path, text in using.items()]
-    return sources, frozenset(gated), errors
-
-
-def _callers(
-    named: Mapping[Path, str], listed: set[Path], excludes: Sequence[discovery.Patterns], texts: Texts
-) -> dict[Path, str]:
-    """The files of the project that use the named ones and are not to be linted themselves."""
-    from gradlint.callers import callers
-    from gradlint.static.disk import Disk
-    from gradlint.static.files import Files
-
-    return callers(named, listed, excludes, texts.read, Files(named.keys(), Disk()).find)
-
-
-def _worth_parsing(file: File, text: str) -> bool:
-    return file.named or len(text) <= _SMALL or "torch" in text
 
 
 def _left(result: Result) -> Iterable[FileError]:

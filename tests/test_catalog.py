@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gradlint import api, catalog, config
+from gradlint import catalog, config, sources
 from gradlint.catalog import CAUSES, SECTIONS, Catalog, CatalogError
 
 HEAD = 'contracts = ["severed"]\ncauses = ["detach"]\nseverity = "error"\nsummary = "s"\nhelp = "h"\n'
@@ -156,7 +156,7 @@ def test_a_contradicting_file_does_not_count(tmp_path: Path) -> None:
     settings = tmp_path / "gradlint.toml"
     settings.write_text("extend-models = ['rows.toml']\n", encoding="utf-8")
     rows = model(tmp_path, '"torch.round" = {}\n"mine.f" = {}\n', "rows.toml")
-    made, problems = api.knowledge(config.load([], settings))
+    made, problems = sources.knowledge(config.load([], settings))
     assert [str(rows) in told and "row 'torch.round'" in told for told in problems] == [True]
     assert made.row("mine.f") is None
 

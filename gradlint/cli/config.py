@@ -32,7 +32,7 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], schema: bool, output_
 
     The options of gradlint check may be given to see what they change.
     """
-    from gradlint import api, config
+    from gradlint import config, sources
     from gradlint.catalog import Catalog
     from gradlint.config import inforce
 
@@ -40,8 +40,8 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], schema: bool, output_
         common.write(json.dumps(config.schema(Catalog.load().rules), indent=2) + "\n")
         return
     loaded = common.settings(paths or (".",), options.pop("config_file"))
-    catalog, problems = api.knowledge(loaded)
-    problems = (*problems, *api.wrong_names(options["select"], options["ignore"], catalog.rules))
+    catalog, problems = sources.knowledge(loaded)
+    problems = (*problems, *sources.wrong_names(options["select"], options["ignore"], catalog.rules))
     given = {name.replace("_", "-"): _plain(value) for name, value in options.items() if value}
     known = {slug: inforce.Known(rule.enabled, rule.severity) for slug, rule in catalog.rules.items()}
     values = list(inforce.values(loaded, given))

@@ -25,9 +25,9 @@ def command() -> None:
 @click.pass_context
 def show(ctx: click.Context, qualname: str, config_file: Path | None) -> None:
     """Print what gradlint believes of a callable, such as torch.topk or torch.Tensor.round, and why."""
-    from gradlint import api
+    from gradlint import sources
 
-    catalog, problems = api.knowledge(common.settings(["."], config_file))
+    catalog, problems = sources.knowledge(common.settings(["."], config_file))
     for told in problems:
         common.note(f"error: {told}")
     row = catalog.row(qualname)
