@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from gradlint.static import attributes, builtin, calls, containers, overwrites, tensors
+from gradlint.static import attributes, builtin, calls, containers, modes, overwrites, tensors
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
@@ -430,6 +430,7 @@ def _yield(m: Machine, frame: Frame, node: p.Yield) -> Val:
     if callable(owner.yields):
         owner.yields(value)
     elif isinstance(owner.yields, list):
+        modes.note_yield(m, owner)
         if node.delegate:
             owner.yields.extend(containers.sequence(m, frame, value, m.span(frame, node))[0])
         else:

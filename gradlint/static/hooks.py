@@ -373,6 +373,8 @@ def _rehearsed(m: Machine, hook: Registration) -> list[Cell]:
     m.rehearsing = True
     try:
         calls.call(m, hook.function, _imagined(m, hook))
+        for bound in [h for h in m.hooks[hooks:] if h.kind == "tensor"]:  # what it would bind to the tensor
+            calls.call(m, bound.function, _imagined(m, bound))
     except (Raised, BudgetHit):
         pass  # what it wrote until then counts
     finally:

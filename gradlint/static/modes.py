@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
-from gradlint.static.values import Function, Method, Mode, Native, Partial, Val, Wrapped
+from gradlint.static.values import Frame, Function, Generator, Method, Mode, Native, Partial, Val, Wrapped
 from gradlint.tape import Span
 
 #: qualified name -> (gradients enabled, inference mode)
@@ -22,6 +22,7 @@ NAMES: dict[str, tuple[bool, bool]] = {
     "torch.autograd.enable_grad": (True, False),
     "torch.autograd.grad_mode.enable_grad": (True, False),
 }
+YIELDED = "$yielded"  #: the cell of a generator's frame that holds the mode it yields in
 SWITCHES = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled", "torch.autograd.grad_mode.set_grad_enabled")
 
 
@@ -75,6 +76,24 @@ def entered(m: Machine, mode: Mode) -> Iterator[None]:
         yield
     finally:
         m.set(m.state, "mode", before)
+
+
+def note_yield(m: Machine, frame: Frame) -> None:
+    """A generator yields in the present mode; not logged, as it is written anew whenever the generator runs."""
+    known = frame.cells.get(YIELDED, m.mode)
+    frame.cells[YIELDED] = m.mode if known is m.mode else None
+
+
+def left_by(m: Machine, value: Val) -> Mode | None:
+    """The mode in which the body of a loop runs: that of the generator's `with` block around its `yield`, if there is one.
+
+    A mode belongs to the thread, not to the function, so it lasts until the generator goes on (torch 2.13). A decorated
+    generator is another matter: it switches back at every `yield`.
+    """
+    if not isinstance(value, Generator):
+        return None
+    mode = value.frame.cells.get(YIELDED)
+    return mode if isinstance(mode, Mode) and mode is not m.mode else None
 
 
 def decorate(m: Machine, mode: Mode, args: Args) -> Val:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -277,7 +278,9 @@ def _for(m: Machine, frame: Frame, node: p.For) -> str:
 
     def body(element: Val) -> str:
         attributes.assign(m, frame, node.target, element)
-        return block(m, frame, node.body)
+        left = modes.left_by(m, iterable)
+        with modes.entered(m, left) if left is not None else nullcontext():
+            return block(m, frame, node.body)
 
     with m.turning(exact):
         return _loop(m, frame, [lambda e=e: body(e) for e in elements], node.orelse)
