@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from gradlint.static import calls, modules, statements
+from gradlint.static import calls, lineage, modules, statements
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
@@ -156,8 +156,14 @@ def is_subclass(cls: Val, wanted: Val) -> bool | None:
         return True
     if isinstance(wanted, Lib) and modules.library_subclass(line, wanted.name):
         return True
-    foreign = any(isinstance(c, Unknown) for c in line) or isinstance(wanted, Unknown)
-    return None if foreign or (isinstance(wanted, Lib) and any(isinstance(c, Lib) for c in line)) else False
+    if isinstance(wanted, Unknown) or any(isinstance(c, Unknown) for c in line):
+        return None
+    if not isinstance(wanted, Lib):
+        return False
+    told = {
+        lineage.derives(lineage.canonical(c.name), lineage.canonical(wanted.name)) for c in line if isinstance(c, Lib)
+    }
+    return True if True in told else None if None in told else False
 
 
 # --- instances -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gradlint.static import builtin_functions, calls, declared, functions, gradients, modes, modules, needs, overwrites
 from gradlint.static.arguments import Args
+from gradlint.static.lineage import canonical
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
 from gradlint.static.rows import KINDS, apply, compute, export_source, instance, nodes_used, wrap
@@ -14,13 +15,6 @@ from gradlint.tape import Flow, Kind
 
 if TYPE_CHECKING:
     from gradlint.catalog import Row
-
-
-def canonical(name: str) -> str:
-    """A qualified name as the rows spell it: `torch.nn.modules.conv.Conv2d` -> `torch.nn.Conv2d`."""
-    if name.startswith("torch.nn.modules."):
-        return f"torch.nn.{name.rsplit('.', 1)[-1]}"
-    return f"torch.{name[17:]}" if name.startswith("torch.functional.") else name
 
 
 def call(m: Machine, name: str, args: Args) -> Val:
