@@ -98,7 +98,11 @@ def _differentiated(case: Case, demand: Demand) -> list[Finding | None]:
         found += (
             [lost]
             if lost is not None
-            else [terms.lost_derivative(case, demand, root), *terms.dead_terms(case, demand, root)]
+            else [
+                terms.lost_derivative(case, demand, root),
+                *terms.dead_terms(case, demand, root),
+                *terms.forgotten(case, demand, root),
+            ]
         )
     return found
 

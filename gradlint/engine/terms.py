@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
@@ -66,6 +66,38 @@ def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
         if dead and not any(a in ancestors for a in alive):
             found.append(_dead_term(case, demand, root, part))
     return [f for f in found if f is not None]
+
+
+def forgotten(case: Case, demand: Demand, root: int) -> list[Finding]:
+    """A live summand that was added to this very loss, in a sum that nobody differentiates: `loss` is, `total` is not."""
+    graph = case.graph
+    if demand.kind != "backward" or not (demand.whole and demand.certain) or not graph.certain[root]:
+        return []
+    roots = [r for d in graph.demands for r in d.roots]
+    for edge in graph.out[root]:
+        others = [e.src for e in graph.into[edge.dst] if e.term and e.src != root]
+        if not (edge.term and edge.time < demand.time) or graph.values[edge.dst].joined or not others:
+            continue
+        reached = graph.reach([edge.dst, *others], CUTS)
+        if all(graph.certain[o] for o in others) and not any(r in reached for r in roots) and _in_sight(graph, reached):
+            return [f for f in (_forgotten(case, demand, root, others[0], edge.dst),) if f is not None]
+    return []
+
+
+def _in_sight(graph: Graph, values: Iterable[int]) -> bool:
+    """Whether only known operations got hold of the values."""
+    return not any(e.flow == Flow.UNKNOWN for v in values for e in graph.out[v])
+
+
+def _forgotten(case: Case, demand: Demand, root: int, part: int, total: int) -> Finding | None:
+    graph = case.graph
+    part_name, total_name = name(case, demand, part), name(case, demand, total)
+    message = f"{part_name} is added to {total_name}, and only {name(case, demand, root)} is differentiated: it trains nothing"
+    steps = [
+        paths.taken(graph, part, demand.time),
+        paths.step("cause", graph.values[total].span, f"{total_name} is never differentiated"),
+    ]
+    return finding(case, Claim("dead-term", "", demand.span, message, paths.ended(steps, demand)))
 
 
 def _dead_term(case: Case, demand: Demand, root: int, part: int) -> Finding | None:

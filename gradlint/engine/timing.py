@@ -51,22 +51,38 @@ def _out_of_sight(graph: Graph, target: int, demand: Demand) -> bool:
 def freed(case: Case) -> Iterator[tuple[Demand, Finding | None]]:
     """Backwards through an operation whose kept tensors an earlier one freed."""
     graph = case.graph
-    keeping: dict[int, Demand] = {}  # an operation's result, and the backward that freed what it kept
+    gone: dict[int, Demand] = {}  # an operation's result, and the backward that went through it and freed what it kept
     for demand in passes(graph):
         if not (demand.whole and demand.certain):
             continue
         through = executed(graph, demand)
-        again = [v for v in through if v in keeping]
+        again = [v for v in through if v in gone and _keeps(graph, v)]
         if again:
-            yield demand, _second(case, demand, keeping[max(again)], max(again))
+            carried = {e.src for v in through if v not in gone for e in graph.into[v] if e.src in gone}
+            yield demand, _second(case, demand, gone[max(again)], max(again), carried)
         if not demand.retains:
-            keeping |= {v: demand for v in through if _keeps(graph, v) and v not in keeping}
+            gone |= {v: demand for v in through if v not in gone}
 
 
-def _second(case: Case, demand: Demand, first: Demand, value: int) -> Finding | None:
+def _second(case: Case, demand: Demand, first: Demand, value: int, carried: set[int]) -> Finding | None:
+    """The finding of a second backward; `carried` is what the new part of its graph takes over from the old one."""
     message = f"{demand.label} goes through {name(case, demand, value)} again, whose graph was freed by {first.label}"
     steps = [paths.taken(case.graph, value, demand.time), paths.step("cause", first.span, first.label)]
+    steps += [
+        paths.step("cause", c.span, f"{c.label} takes the graph along") for c in _kept_in(case.graph, carried, demand)
+    ]
     return finding(case, Claim("freed", "", demand.span, message, paths.ended(steps, demand)))
+
+
+def _kept_in(graph: Graph, values: set[int], demand: Demand) -> list[Capture]:
+    """Where the program put one of the values: into an attribute or a container, else under a name."""
+    found = [
+        c
+        for v in values
+        for c in graph.captures.get(v, ())
+        if c.kind in (*absent.KEEPS, "variable") and c.time <= demand.time
+    ]
+    return sorted(found, key=lambda c: (c.kind == "variable", -c.time))[:1]
 
 
 def executed(graph: Graph, demand: Demand) -> set[int]:
