@@ -37,7 +37,7 @@ def judge(tape: Tape, catalog: Rules) -> list[Verdict]:
     broken = {root for v in verdicts if v.verdict == "severed" and v.demand for root in v.demand.roots}
     for demand in tape.demands:
         if demand.kind == "optimizer":
-            found = terms.untrained(case, demand, broken)
+            found = [*terms.untrained(case, demand, broken), *terms.unregistered(case, demand)]
             verdicts.append(Verdict(demand, "connected", "", tuple(f for f in found if f.range not in told)))
     return notes.judge(case, tape.notes, verdicts)
 

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
 from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
 from gradlint.finding import Finding, Step
-from gradlint.tape import Demand, Flow
+from gradlint.tape import Capture, Demand, Edge, Flow, Span
+
+#: operations that give the very tensor where it is as they want it already
+MAY_RETURN_ITSELF = frozenset(
+    f".{name}()"
+    for name in (
+        "to",
+        "cpu",
+        "cuda",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "type",
+        "type_as",
+        "contiguous",
+        "requires_grad_",
+    )
+)
 
 
 def summands(graph: Graph, root: int) -> list[int]:
@@ -201,6 +219,40 @@ def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Findi
         if found is not None:
             places.setdefault((found.file, found.range), found)
     return list(places.values())
+
+
+def unregistered(case: Case, demand: Demand) -> Iterator[Finding]:
+    """`self.kernel = nn.Parameter(k).view(1, 1, 5, 5)`: what is kept is computed from a parameter that nobody can reach."""
+    graph = case.graph
+    for value in graph.values:
+        edges = graph.out[value.id] if value.leaf and value.parameter and value.requires_grad == "yes" else []
+        if len(edges) == 1 and value.id not in graph.captures and edges[0].op not in MAY_RETURN_ITSELF:
+            edge = edges[0]
+            kept = [c for c in graph.captures.get(edge.dst, ()) if c.kind == "attribute"]
+            used = any(graph.towards(r).get(value.id, NOTHING) > ZEROES for r in demand.roots)
+            found = (
+                _unregistered(case, demand, edge, kept[0]) if kept and used and _within(value.span, edge.span) else None
+            )
+            if found is not None:
+                yield found
+
+
+def _unregistered(case: Case, demand: Demand, edge: Edge, kept: Capture) -> Finding | None:
+    made = case.graph.values[edge.src]
+    message = f"{kept.label} keeps what {paths.text(edge.op)} made of a parameter: no module holds the parameter, no optimizer gets it"
+    steps = [
+        paths.step("capture", made.span, made.label),
+        paths.step("cut", edge.span, edge.op),
+        paths.step("step", kept.span, kept.label),
+    ]
+    return finding(case, Claim("untrained", "", edge.span, message, paths.ended(steps, demand)))
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    start, end = (inner.line, inner.column), (inner.end_line, inner.end_column)
+    return (
+        inner.file == outer.file and (outer.line, outer.column) <= start and end <= (outer.end_line, outer.end_column)
+    )
 
 
 def _idle(case: Case, demand: Demand) -> Finding | None:
