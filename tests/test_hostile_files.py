@@ -243,6 +243,40 @@ def test_a_hundred_thousand_cells(tmp_path: Path) -> None:
     assert [f.cell for f in outcome.report.findings] == [number + 1 for number in range(0, 100_000, 10_000)]
 
 
+# --- settings --------------------------------------------------------------------------------------------------------
+
+SETTINGS: dict[str, tuple[bytes, str]] = {
+    "deep": (b"select = " + b"[" * 20_000, "not valid TOML: nested too deeply"),
+    "a long number": (b"select = " + b"9" * 20_000, "not valid TOML: Exceeds the limit"),
+    "not utf-8": (b"select = 3 # \xff\n", "not valid TOML: 'utf-8' codec"),
+    "null byte": (b"select = 3\0\n", "not valid TOML: "),
+    "escapes": (b'"\\u001b[31m\\n::error::\\u202e" = 1\n', "unknown key"),
+    "escapes in a rule": (b'select = ["\\u001b[2J\\n::error::</script>"]\n', "unknown rule"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_broken_settings_are_told_and_the_rest_is_reported(name: str, tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text(CUT, encoding="utf-8")
+    data, message = SETTINGS[name]
+    for file, table in (("gradlint.toml", b""), ("pyproject.toml", b"[tool.gradlint]\n")):
+        (tmp_path / file).write_bytes(table + data)
+        ran = click.testing.CliRunner().invoke(main, ["good.py", "--no-cache", "--exit-zero"], catch_exceptions=False)
+        (tmp_path / file).unlink()
+        assert ran.exit_code == 2
+        assert f"{file}:" in ran.stderr
+        assert message in ran.stderr
+        assert "\x1b" not in ran.output + ran.stderr
+        assert not [line for line in ran.stderr.splitlines() if line.startswith("::")]
+
+
+def test_settings_may_begin_with_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text(CUT, encoding="utf-8")
+    (tmp_path / "gradlint.toml").write_bytes(b"\xef\xbb\xbfignore = ['detach']\n")
+    ran = click.testing.CliRunner().invoke(main, ["good.py", "--no-cache"], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.stderr
+
+
 # --- the disk --------------------------------------------------------------------------------------------------------
 
 

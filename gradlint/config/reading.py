@@ -144,7 +144,7 @@ def _problem(file: Path, mistake: Mistake) -> str:
 def _speaks(file: Path) -> bool:
     """Whether a file holds settings; a broken one that means to does, so that somebody is told."""
     table, problems = _table(file)
-    return table is not None or (bool(problems) and "tool.gradlint" in _text(file))
+    return table is not None or (bool(problems) and (file.name != PYPROJECT or "tool.gradlint" in _text(file)))
 
 
 def _text(file: Path) -> str:
@@ -157,11 +157,13 @@ def _text(file: Path) -> str:
 def _table(file: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """The table of settings in a file, None if it has none, and what keeps it from being read."""
     try:
-        found: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        found: Any = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         return None, [f"{shown(file)}: cannot be read: {error.strerror}"]
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:  # of its text, of its TOML, of a number of more digits than Python reads
         return None, [f"{shown(file)}: not valid TOML: {error}"]
+    except RecursionError:
+        return None, [f"{shown(file)}: not valid TOML: nested too deeply"]
     for depth, key in enumerate(_below_table(file, ()), 1):
         if key not in found:
             return None, []
