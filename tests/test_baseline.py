@@ -13,10 +13,10 @@ import jsonschema
 import msgspec
 import pytest
 
-from gradlint import baseline
+from gradlint import api, baseline, projects
 from gradlint.baseline import Entry, compare
 from gradlint.cli import main
-from gradlint.finding import Place, Position, Range, Step
+from gradlint.finding import FileError, Place, Position, Range, Step
 from gradlint.fingerprint import excerpt, prints
 from gradlint.report import schema
 from tests.made import CAM, at, detach
@@ -357,6 +357,23 @@ def test_the_file_does_not_depend_on_lines_or_the_working_directory(
     monkeypatch.chdir(project / "sub")
     assert run("baseline", "write", "..").exit_code == 0
     assert (project / "known.json").read_text(encoding="utf-8") == before
+
+
+def test_an_interrupted_run_changes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (project / "known.json").read_bytes()
+    change(project, ".detach()", "")
+
+    def ended(task: api.Task, *_: object, **__: object) -> api.Outcome:
+        outcome = api.run(task)
+        left = FileError("train.py", 1, 1, "interrupted", "interrupted before this file was analysed to the end")
+        return msgspec.structs.replace(outcome, report=msgspec.structs.replace(outcome.report, errors=(left,)))
+
+    monkeypatch.setattr(projects, "run", ended)
+    for command in ("write", "prune", "status"):
+        result = run("baseline", command)
+        assert (result.exit_code, result.stdout) == (130, "")
+        assert "interrupted: known.json is as it was" in result.stderr
+    assert (project / "known.json").read_bytes() == before
 
 
 def test_why_answers_with_what_is_known(project: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gradlint.cli import INTERRUPTED
 from gradlint.cli import _common as common
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def write(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None
     """
     file, entries, outcome = _run(paths, options, may_be_new=True)
     found = (*outcome.compared.findings, *outcome.report.findings)
-    _save(file, outcome, (*outcome.compared.unasked(entries), *_entries(found, file)))
+    _save(file, (*outcome.compared.unasked(entries), *_entries(found, file)))
     new, gone = len(outcome.report.findings), len(outcome.compared.stale)
     common.write(f"{_shown(file)}: {_count(len(found), 'finding')}, {new} of them new; {gone} taken out\n")
     if not options["baseline"] and common.settings(paths or (".",), options["config_file"]).baseline() is None:
@@ -54,7 +55,7 @@ def prune(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None
     """Take out of the baseline what is not found any more in PATHS (default: the working directory)."""
     file, entries, outcome = _run(paths, options)
     kept = (*outcome.compared.unasked(entries), *_entries(outcome.compared.findings, file))
-    _save(file, outcome, kept)
+    _save(file, kept)
     common.write(f"{_shown(file)}: {len(outcome.compared.stale)} taken out, {len(kept)} left\n")
     _end(ctx, outcome)
 
@@ -111,7 +112,11 @@ def _run(
         jobs=cores(),
     )
     with Bar() as bar:
-        return file, entries, projects.run(task, bar, fixed=options["config_file"] is not None)
+        outcome = projects.run(task, bar, fixed=options["config_file"] is not None)
+    if outcome.interrupted:
+        common.note(f"interrupted: {_shown(file)} is as it was")
+        raise click.exceptions.Exit(INTERRUPTED)
+    return file, entries, outcome
 
 
 def _entries(findings: Iterable[Any], file: Path) -> list[Entry]:
@@ -120,12 +125,9 @@ def _entries(findings: Iterable[Any], file: Path) -> list[Entry]:
     return [baseline.entry(finding, file.parent) for finding in findings]
 
 
-def _save(file: Path, outcome: Outcome, entries: Iterable[Entry]) -> None:
-    """Write the baseline, unless the run was ended before it was done."""
+def _save(file: Path, entries: Iterable[Entry]) -> None:
     from gradlint import baseline
 
-    if outcome.interrupted:
-        raise click.Abort
     common.save(file, baseline.text(entries), "--baseline")
 
 
