@@ -103,6 +103,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str
     causes: tuple[Cause, ...] = ()
     enabled: bool = True
+    left: str = ""  #: why a finding is left alone where none of the fixes fits
     fix: dict[str, FixNote] = {}  #: the fixes that `gradlint/fixes` makes, by name
 
     @property

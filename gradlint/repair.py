@@ -22,6 +22,8 @@ from gradlint.finding import Edit, Finding, Position
 
 _LONGEST = 12  #: repairs in one attempt
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  #: a line as editors count them, with its end
+#: rules whose repair is right for a program that was meant so, not for one that another repair made so
+_NOT_ONWARD = ("freed-graph",)
 
 Key = tuple[str, str, int | None, Position]  #: rule, file, cell and start: a finding among those of one run
 Content = str | bytes  #: what a file holds: its text, of a notebook its JSON
@@ -147,8 +149,9 @@ def _attempt(task: Task, state: _State, finding: Finding, *, unsafe: bool) -> _S
             return after
         if _moved(_key(mending), _edits(mending)) in map(_key, new):
             raise _RefusedError("the finding would still be there")
-        mending = next((f for f in _fixable(after, unsafe=unsafe) if f in new), new[0])
-        if mending not in _fixable(after, unsafe=unsafe):
+        onward = [f for f in _fixable(after, unsafe=unsafe) if f in new and f.rule not in _NOT_ONWARD]
+        mending = onward[0] if onward else new[0]
+        if not onward:
             raise _RefusedError(f"{mending.rule} at line {mending.range.start.line} would be next on the way")
         now = after
     raise _RefusedError("too many cuts lie behind it")

@@ -112,7 +112,7 @@ def main() -> int:
                 told = next(t for t in mended.repaired.left if t.finding.rule == finding.rule)
                 why[f"{name}: {told.reason}"] += 1
             else:
-                why["the page has no fix" if not fixes[finding.rule].fix else f"{name}: no repair here"] += 1
+                why[f"{name}: {fixes[finding.rule].left}"] += 1
         if mended.again.texts:
             sys.stdout.write(f"NOT STABLE {name}\n")
     for rule in sorted(table):

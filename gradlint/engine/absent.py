@@ -9,6 +9,7 @@ from gradlint.engine.verdict import name
 from gradlint.finding import Finding, Step
 from gradlint.tape import Demand, Span, Value
 
+PLAIN = "made without requires_grad=True"
 KEEPS = ("hook", "attribute", "item", "append")
 
 
@@ -23,8 +24,10 @@ def no_graph(case: Case, demand: Demand, root: int) -> Finding | None:
     frozen = sorted({v.frozen_at for v in made_of if v.frozen_at is not None})
     causes = [paths.step("cause", span, "requires_grad switched off") for span in frozen[-3:]]
     place = frozen[-1] if frozen else _created(made_of, demand)
-    if not frozen and place != demand.span:
-        causes = [paths.step("cause", place, "made without requires_grad=True")]
+    if place != demand.span and not frozen:
+        causes = [paths.step("cause", place, PLAIN)]
+    elif len(plain := {v.span for v in made_of if v.leaf and not v.parameter and v.span.file}) == 1:
+        causes += [paths.step("cause", span, PLAIN) for span in plain]
     message = f"nothing that {name(case, demand, root)} depends on requires grad"
     return finding(case, Claim("no-graph", "", place, message, paths.ended(causes, demand), likely=not demand.certain))
 
@@ -56,7 +59,7 @@ def plain_input(case: Case, demand: Demand, target: int) -> Finding | None:
     if not known or not demand.whole:
         return None
     place = value.frozen_at or value.span
-    steps = paths.ended([paths.step("cause", place, "made without requires_grad=True")], demand)
+    steps = paths.ended([paths.step("cause", place, PLAIN)], demand)
     message = f"{name(case, demand, target)} does not require grad"
     return finding(case, Claim("no-graph", "", place, message, steps, likely=not demand.certain))
 

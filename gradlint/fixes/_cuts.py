@@ -47,8 +47,7 @@ def uncut_whole(source: Source, node: ast.expr, kept: ast.expr) -> list[Edit] | 
         edit = source.removed(statement)
         return [edit] if edit else None
     if isinstance(statement, ast.Assign) and [source.words(t) for t in statement.targets] == [source.words(kept)]:
-        edit = source.removed(statement)
-        return [edit] if edit else None
+        return source.rewritten(node, source.words(kept)) or None
     if _continues(node, kept):
         return [_shortened(source, node, kept)]
     return [source.instead(node, kept)]

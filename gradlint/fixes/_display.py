@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from gradlint.catalog import Catalog
 from gradlint.finding import Edit
 from gradlint.fixes._cuts import is_postfix, postfix, receiver
-from gradlint.fixes._source import Source
+from gradlint.fixes._source import Source, atom
 
 Key = tuple[object, str]  #: a name in its function or module, an attribute (of nothing), a returned value (of "return")
 
@@ -27,17 +27,22 @@ _MOVES = ("cpu", "contiguous", "clone", "squeeze")
 _PUTS = ("append", "insert", "extend", "update", "setdefault", "add")
 
 
-def detached(catalog: Catalog, sources: Sequence[Source], seeds: Iterable[tuple[Source, ast.AST]]) -> list[Edit]:
-    """The edits that detach what is exported of some expressions, wherever they are put."""
-    flow = _Flow(catalog, sources)
+def detached(
+    catalog: Catalog, sources: Sequence[Source], seeds: Iterable[tuple[Source, ast.AST]], *, tensors: bool = True
+) -> list[Edit]:
+    """The edits that detach what is exported of some expressions, wherever they are put.
+
+    Where these are not known to be `tensors`, only what has a method `numpy` is detached.
+    """
+    flow = Flow(catalog, sources)
     for source, node in seeds:
         flow.put(source, node)
     while flow.spread():
         pass
-    return [edit for source in sources for edit in flow.exports(source)]
+    return [edit for source in sources for edit in flow.exports(source, tensors=tensors)]
 
 
-class _Flow:
+class Flow:
     """What is live, by its spelling."""
 
     def __init__(self, catalog: Catalog, sources: Sequence[Source]) -> None:
@@ -89,14 +94,14 @@ class _Flow:
             case ast.Attribute():
                 return node.attr not in _PLAIN and ((None, node.attr) in self.live or self.is_live(source, node.value))
             case ast.Call():
-                return self._called(source, node)
+                return self.called(source, node)
             case ast.Subscript():
                 return self.is_live(source, node.value)
             case ast.Compare() | ast.Constant() | ast.Lambda() | ast.JoinedStr():
                 return False
         return any(self.is_live(source, child) for child in ast.iter_child_nodes(node))
 
-    def exports(self, source: Source) -> Iterator[Edit]:
+    def exports(self, source: Source, *, tensors: bool) -> Iterator[Edit]:
         """A `.detach()` before everything live that leaves torch."""
         for node in source.nodes:
             if not isinstance(node, ast.Call):
@@ -104,10 +109,11 @@ class _Flow:
             if is_postfix(node, ("numpy",)) and self.is_live(source, receiver(node)):
                 yield _before_moves(source, node)
             row = self.catalog.row(source.qualified(node.func))
-            if row is not None and row.raises and node.args and self.is_live(source, node.args[0]):
-                yield source.replaced(node.args[0], _detached(source, node.args[0]))
+            if tensors and row is not None and row.raises and node.args and self.is_live(source, node.args[0]):
+                yield source.replaced(node.args[0], f"{atom(source, node.args[0])}.detach()")
 
-    def _called(self, source: Source, node: ast.Call) -> bool:
+    def called(self, source: Source, node: ast.Call) -> bool:
+        """Whether the result of a call may have a graph."""
         name = source.qualified(node.func)
         row = self.catalog.row(name)
         if name in _NUMBERS or (row is not None and row.returns in ("array", "number", "image", "none")):
@@ -185,9 +191,3 @@ def _before_moves(source: Source, node: ast.Call) -> Edit:
     attribute = link.func if isinstance(link, ast.Call) else link
     assert isinstance(attribute, ast.Attribute)
     return source.inserted(source.before_attribute(attribute), ".detach()")
-
-
-def _detached(source: Source, node: ast.expr) -> str:
-    text = source.words(node)
-    atom = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
-    return f"{text}.detach()" if atom else f"({text}).detach()"

@@ -15,20 +15,49 @@ def kept_live(finding: Finding, shop: Shop, name: str) -> Repair | None:
     """The tensor itself instead of what was cut off it."""
     source = shop.sources[finding.file]
     node = source.expression(finding.range)
-    if node is None:
+    if node is None or freed_before_use(finding, shop):
         return None
     edits = _original(source, node) if _asks_for_a_tensor(finding) else uncut(source, node)
     return with_display(finding, shop, Repair(name, tuple(edits)), node) if edits else None
 
 
-def with_display(finding: Finding, shop: Shop, repair: Repair, *live: ast.AST) -> Repair:
+def with_display(finding: Finding, shop: Shop, repair: Repair, *live: ast.AST, tensors: bool = True) -> Repair:
     """The repair, with what is exported of the expressions that it makes live detached there."""
     files = dict.fromkeys((finding.file, *(s.file for s in finding.path), *(p.file for p in finding.also)))
     sources = [shop.sources[file] for file in files]
     here = shop.sources[finding.file]
-    shown = detached(shop.catalog, sources, [(here, node) for node in live])
+    shown = detached(shop.catalog, sources, [(here, node) for node in live], tensors=tensors)
     apart = [e for e in shown if not any(_within(e, own) for own in repair.edits)]
     return Repair(repair.name, (*repair.edits, *apart))
+
+
+def freed_before_use(finding: Finding, shop: Shop) -> bool:
+    """Whether a backward that keeps no graph stands above a use of the tensor on its way: its graph would be gone there."""
+    if not any(s.role == "demand" and ("backward(" in s.label or "autograd.grad(" in s.label) for s in finding.path):
+        return False
+    roles = [step.role for step in finding.path]
+    last = len(roles) - roles[::-1].index("cut") if "cut" in roles else 0
+    for step in finding.path[last:]:
+        source = shop.sources[step.file]
+        node = source.at(step.range)
+        if step.role == "step" and node is not None and _frees_above(source, node, finding):
+            return True
+    return False
+
+
+def _frees_above(source: Source, node: ast.expr | ast.stmt, finding: Finding) -> bool:
+    function = source.function(node)
+    for call in source.nodes:
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in ("backward", "grad")
+        ):
+            mended = source.file == finding.file and source.place(call) == finding.range
+            keeps = mended or any(k.arg in ("retain_graph", "create_graph") for k in call.keywords)
+            if not keeps and function is not None and source.function(call) is function and call.lineno < node.lineno:
+                return True
+    return False
 
 
 def _asks_for_a_tensor(finding: Finding) -> bool:

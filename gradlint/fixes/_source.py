@@ -116,6 +116,14 @@ class Source:
         """Another text for a node."""
         return Edit(self.file, self.place(node), content)
 
+    def rewritten(self, node: ast.expr, content: str, *others: Edit) -> list[Edit]:
+        """Another text for a node, with further edits; the statement goes away where it then says `x = x`."""
+        statement = self.parents.get(node)
+        if isinstance(statement, ast.Assign) and [self.words(t) for t in statement.targets] == [content]:
+            edit = self.removed(statement)
+            return [edit] if edit else []
+        return [self.replaced(node, content), *others]
+
     def instead(self, node: ast.expr, other: ast.expr) -> Edit:
         """A part of a node instead of the node; in parentheses where precedence asks for it."""
         text = self.words(other)
@@ -195,6 +203,12 @@ class Source:
     def offset(self, place: Position) -> int:
         """The offset of a position in the text."""
         return self._starts[place.line - 1] + place.column - 1
+
+
+def atom(source: Source, node: ast.expr) -> str:
+    """The text of an expression from which a chain can go on."""
+    text = source.words(node)
+    return text if isinstance(node, _ATOMS) and not isinstance(node, ast.Constant) else f"({text})"
 
 
 class Sources:

@@ -23,7 +23,9 @@ _INTEGERS = ("int", "long", "bool", "short", "uint8", "int8", "int16", "int32", 
 
 
 def repair(finding: Finding, shop: Shop) -> Repair | None:
-    """Make the input a leaf that requires grad."""
+    """Make the input a leaf that requires grad; not where a network is trained: it would still not be."""
+    if any(_trains(shop.sources[file]) for file in dict.fromkeys(s.file for s in finding.path)):
+        return None
     for step in finding.path:
         source = shop.sources[step.file]
         made = source.expression(step.range) if step.role == "cause" and step.label == MADE else None
@@ -35,6 +37,12 @@ def repair(finding: Finding, shop: Shop) -> Repair | None:
                 content = ".requires_grad_()" if closed else ""
                 return Repair("input", (source.inserted(end, content),)) if content else None
     return None
+
+
+def _trains(source: Source) -> bool:
+    """Whether an optimizer is made here."""
+    calls = (n for n in source.nodes if isinstance(n, ast.Call))
+    return any(".optim." in f".{source.qualified(call.func)}" for call in calls)
 
 
 def _chain(source: Source, node: ast.expr) -> ast.expr:

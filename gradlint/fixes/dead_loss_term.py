@@ -1,0 +1,12 @@
+"""dead-loss-term: the cut on the way of the summand goes away."""
+
+from __future__ import annotations
+
+from gradlint.finding import Finding
+from gradlint.fixes import Repair, Shop
+from gradlint.fixes._through import through
+
+
+def repair(finding: Finding, shop: Shop) -> Repair | None:
+    """Let the gradient through where the summand was cut."""
+    return through(finding, shop, "live")
