@@ -196,7 +196,9 @@ async def test_an_unsafe_fix_says_so_and_edits_every_file(client: LanguageClient
     assert fix.edit
     mended = applied(text, fix.edit, helper), applied(UNSAFE, fix.edit, main)
     assert mended == (HELPER, UNSAFE.replace("y.numpy()", "y.detach().numpy()"))
-    versions = [d.text_document.version for d in fix.edit.document_changes or () if isinstance(d, types.TextDocumentEdit)]
+    versions = [
+        d.text_document.version for d in fix.edit.document_changes or () if isinstance(d, types.TextDocumentEdit)
+    ]
     assert versions in ([1, 1], [])  # where the editor knows versions, an edit of an older text is refused
     changed(client, helper, mended[0])
     changed(client, main, mended[1])
@@ -241,7 +243,12 @@ async def test_a_finding_without_a_fix_offers_none(client: LanguageClient, tmp_p
 
 @pytest.mark.asyncio
 async def test_a_fix_edits_the_cells_of_a_notebook(client: LanguageClient, tmp_path: Path) -> None:
-    sources = ["import torch\nx = torch.ones(2, requires_grad=True)", "%%time\ny = x.detach()", "y.sum().backward()", "y.numpy()"]
+    sources = [
+        "import torch\nx = torch.ones(2, requires_grad=True)",
+        "%%time\ny = x.detach()",
+        "y.sum().backward()",
+        "y.numpy()",
+    ]
     uris = [f"vscode-notebook-cell:/{tmp_path}/a.ipynb#{i}" for i in range(4)]
     cells = [types.NotebookCell(types.NotebookCellKind.Code, uri) for uri in uris]
     client.notebook_document_did_open(

@@ -96,7 +96,9 @@ class Bindings:
             if isinstance(node, ast.Return) and node.value is not None and where.function(node) is function:
                 yield where, node.value
 
-    def _forward(self, source: Source, called: ast.expr) -> Iterator[tuple[Source, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    def _forward(
+        self, source: Source, called: ast.expr
+    ) -> Iterator[tuple[Source, ast.FunctionDef | ast.AsyncFunctionDef]]:
         if not isinstance(called, ast.Name):
             return
         made = [v for v in _assigned(source, called) if isinstance(v, ast.Call)]
