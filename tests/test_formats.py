@@ -219,13 +219,36 @@ def test_columns_of_reviewdog_are_bytes() -> None:
     text = "s = '特徴'; x.detach()\n"
     finding = Finding(
         "detach", "severed", "error", "proved", "cut", "odd.py", at(text, "x.detach()"), (), "",
-        fix=Fix("safe", "keep it", (Edit("odd.py", at(text, ".detach()"), ""), Edit("other.py", at(text, "s"), ""))),
+        fix=Fix("safe", "keep it", (Edit("odd.py", at(text, ".detach()"), ""),)),
     )  # fmt: skip
     result = json.loads(rendered("rdjson", finding, text=text))
     (diagnostic,) = result["diagnostics"]
     assert _bytes_of(text, diagnostic["location"]["range"]) == "x.detach()"
     (suggestion,) = diagnostic["suggestions"]
     assert (_bytes_of(text, suggestion["range"]), suggestion["text"]) == (".detach()", "")
+
+
+def test_a_fix_is_one_suggestion_and_never_a_part_of_one() -> None:
+    text = "é = x.detach()\nprint(é.numpy())\n"
+    first, second = Edit("odd.py", at(text, ".detach()"), ""), Edit("odd.py", at(text, ".numpy()"), ".detach().numpy()")
+    finding = Finding(
+        "detach", "severed", "error", "proved", "cut", "odd.py", at(text, "x.detach()"), (), "",
+        fix=Fix("unsafe", "keep it", (first, second)),
+    )  # fmt: skip
+    (diagnostic,) = json.loads(rendered("rdjson", finding, text=text))["diagnostics"]
+    (suggestion,) = diagnostic["suggestions"]
+    (start, end) = (suggestion["range"][name] for name in ("start", "end"))
+    lines = text.encode().split(b"\n")
+    head, tail = lines[start["line"] - 1][: start["column"] - 1], lines[end["line"] - 1][end["column"] - 1 :]
+    assert (head + suggestion["text"].encode() + tail).decode() == "é = x\nprint(é.detach().numpy())"
+    elsewhere = msgspec.structs.replace(second, file="other.py")
+    in_cell = msgspec.structs.replace(first, cell=2)
+    for edits in ((first, elsewhere), (in_cell,)):
+        odd = msgspec.structs.replace(finding, fix=Fix("unsafe", "keep it", edits), cell=edits[0].cell)
+        (diagnostic,) = json.loads(rendered("rdjson", odd, text=text))["diagnostics"]
+        assert diagnostic["suggestions"] == []
+    (result,) = sarif(rendered("sarif", odd, text=text))["results"]
+    assert "fixes" not in result, "a place in a cell is no place in the file"
 
 
 def _bytes_of(text: str, there: Any) -> str:

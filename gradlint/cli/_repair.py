@@ -27,6 +27,7 @@ def mended(ctx: click.Context, task: Task, options: dict[str, Any], piped: Path 
     for told in repaired.left:
         place = f"{told.finding.file}:{told.finding.range.start.line}"
         common.note(f"note: {place}: {told.finding.rule} is left alone: {told.reason}")
+    _tell_what_is_left(repaired, unsafe=options["unsafe_fixes"])
     if options["diff"]:
         text = repair.diff(repaired)
         common.write(text)
@@ -38,6 +39,19 @@ def mended(ctx: click.Context, task: Task, options: dict[str, Any], piped: Path 
     if repaired.fixed:
         common.note(f"fixed {len(repaired.fixed)} finding{'s' * (len(repaired.fixed) != 1)}")
     end(ctx, msgspec.structs.replace(repaired.outcome, problems=problems), options, task.loaded)
+
+
+def _tell_what_is_left(repaired: Repaired, *, unsafe: bool) -> None:
+    """Why findings without a fix have none, and how many wait for --unsafe-fixes."""
+    findings = repaired.outcome.report.findings
+    for finding in findings:
+        rule = repaired.outcome.rules.get(finding.rule)
+        if finding.fix is None and rule is not None and rule.left:
+            place = f"{finding.file}:{f'cell {finding.cell}:' if finding.cell else ''}{finding.range.start.line}"
+            common.note(f"note: {place}: {finding.rule} has no fix here: {rule.left}")
+    waiting = sum(f.fix is not None and f.fix.applicability == "unsafe" for f in findings)
+    if waiting and not unsafe:
+        common.note(f"note: --unsafe-fixes would try {waiting} more")
 
 
 def _status(repaired: Repaired, options: dict[str, Any], *, changed: bool) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gradlint.edits import applied
 from gradlint.finding import Edit, FileError, Finding, Position, Range
 from gradlint.report import Report, View
 from gradlint.report._plain import printable
@@ -41,19 +42,30 @@ def _finding(finding: Finding, view: View) -> dict[str, Any]:
         }
         for i, s in enumerate(finding.path, 1)
     ]
-    edits = [e for e in finding.fix.edits if e.file == finding.file] if finding.fix else []
     return {
         "message": "\n".join(map(printable, told.split("\n"))),
         "location": _location(finding.file, finding.cell, finding.range, view),
         "severity": _SEVERITIES[finding.severity],
         "code": {"value": finding.rule, "url": link(finding.url)},
-        "suggestions": [_suggestion(edit, view) for edit in edits],
+        "suggestions": _suggestions(finding, view),
         "related_locations": steps,
     }
 
 
-def _suggestion(edit: Edit, view: View) -> dict[str, Any]:
-    return {"range": _location(edit.file, edit.cell, edit.range, view)["range"], "text": edit.content}
+def _suggestions(finding: Finding, view: View) -> list[dict[str, Any]]:
+    """The fix as one suggestion: several would be alternatives. None where a part of it would be left out, or in cells."""
+    edits = finding.fix.edits if finding.fix else ()
+    if not edits or finding.cell is not None or any(e.file != finding.file for e in edits):
+        return []
+    whole = Range(min(e.range.start for e in edits), max(e.range.end for e in edits))
+    lines = view.source(finding.file)
+    around = [Range(Position(1, 1), whole.start), Range(whole.end, _end(lines))]
+    text = applied("\n".join(lines), [*edits, *(Edit(finding.file, r, "") for r in around if r.start < r.end)])
+    return [{"range": _location(finding.file, None, whole, view)["range"], "text": text}]
+
+
+def _end(lines: Sequence[str]) -> Position:
+    return Position(len(lines), len(lines[-1]) + 1) if lines else Position(1, 1)
 
 
 def _location(file: str, cell: int | None, there: Range, view: View) -> dict[str, Any]:

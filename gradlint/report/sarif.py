@@ -129,7 +129,7 @@ def _result(finding: Finding, index: int, view: View) -> dict[str, Any]:
     }
     if finding.path:
         result["codeFlows"] = [_flow(finding, view)]
-    if finding.fix and finding.fix.edits:
+    if finding.fix and finding.fix.edits and all(edit.cell is None for edit in finding.fix.edits):
         result["fixes"] = [_fix(finding.fix)]
     return result
 
