@@ -10,19 +10,20 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from gradlint import api, repair
-from gradlint.catalog import Catalog
+from gradlint.catalog import Catalog, Rule
 from gradlint.config import Config, Loaded
 from gradlint.finding import Finding
 from gradlint.repair import Repaired
 from tests.expectations import files_of
 from tests.proof import main_file, proof_of, run_text
 
+_PLACE = re.compile(r" at line \d+")
 _PROOF = re.compile(r"^# proof: .*$", re.MULTILINE)
 
 
@@ -88,39 +89,41 @@ def everything() -> Iterator[tuple[str, Path]]:
 
 
 def main() -> int:
-    """Print a line for each program with findings, and the table."""
+    """Print the table in Markdown, and with each rule why findings were left alone; 1 where a repair is not right."""
     table: dict[str, Counter[str]] = {}
     reasons: dict[str, Counter[str]] = {}
-    fixes = Catalog.load().rules
+    wrong: list[str] = []
+    rules = Catalog.load().rules
     for name, path in everything():
         with tempfile.TemporaryDirectory() as folder:
             mended = mend(name, path, Path(folder))
-        fixed = Counter(f.rule for f in mended.repaired.fixed)
-        left = Counter(told.finding.rule for told in mended.repaired.left)
-        for finding in mended.found:
-            row = table.setdefault(finding.rule, Counter())
-            why = reasons.setdefault(finding.rule, Counter())
-            row["found"] += 1
-            if fixed[finding.rule]:
-                fixed[finding.rule] -= 1
-                row["fixed"] += 1
-                row["confirmed"] += mended.confirmed
-                if not mended.confirmed:
-                    why[f"{name}: not confirmed: {mended.seen[:90]}"] += 1
-            elif left[finding.rule]:
-                left[finding.rule] -= 1
-                told = next(t for t in mended.repaired.left if t.finding.rule == finding.rule)
-                why[f"{name}: {told.reason}"] += 1
-            else:
-                why[f"{name}: {fixes[finding.rule].left}"] += 1
         if mended.again.texts:
-            sys.stdout.write(f"NOT STABLE {name}\n")
-    for rule in sorted(table):
-        row = table[rule]
-        sys.stdout.write(f"{rule:22} found {row['found']:3}  fixed {row['fixed']:3}  confirmed {row['confirmed']:3}\n")
-        for reason, count in reasons[rule].most_common():
-            sys.stdout.write(f"    {count} x {reason}\n")
-    return 0
+            wrong.append(f"{name}: repaired twice, it changes again")
+        if mended.repaired.fixed and not mended.confirmed:
+            wrong.append(f"{name}: not confirmed: {mended.seen[:90]}")
+        for rule, outcome, reason in _judged(mended, rules):
+            table.setdefault(rule, Counter()).update(("found", *outcome))
+            if reason:
+                reasons.setdefault(rule, Counter())[reason] += 1
+    sys.stdout.write("| rule | findings | fixed | gradient confirmed | left alone |\n|---|--:|--:|--:|---|\n")
+    for rule, row in sorted(table.items()):
+        told = "; ".join(f"{count}: {reason}" for reason, count in reasons.get(rule, Counter()).most_common())
+        sys.stdout.write(f"| {rule} | {row['found']} | {row['fixed']} | {row['confirmed']} | {told} |\n")
+    sys.stdout.write("".join(f"\n{line}" for line in wrong) + "\n" * bool(wrong))
+    return int(bool(wrong))
+
+
+def _judged(mended: Mended, rules: Mapping[str, Rule]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Each finding of a program: its rule, what became of it, and why it was left alone."""
+    fixed = Counter(f.rule for f in mended.repaired.fixed)
+    left = {told.finding.rule: told.reason for told in mended.repaired.left}
+    for finding in mended.found:
+        rule = finding.rule
+        if fixed[rule]:
+            fixed[rule] -= 1
+            yield rule, ("fixed", "confirmed") if mended.confirmed else ("fixed",), ""
+        else:
+            yield rule, (), _PLACE.sub("", left[rule]) if rule in left else rules[rule].left
 
 
 if __name__ == "__main__":
