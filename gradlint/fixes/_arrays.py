@@ -100,7 +100,8 @@ def _exported(source: Source, export: ast.expr) -> ast.expr | None:
 def _dropped(source: Source, whole: ast.expr, kept: ast.expr) -> list[Edit]:
     """Only a part of an expression stays; its brackets too, where it is no name or call."""
     place, own = source.place(whole), source.place(kept)
-    if isinstance(kept, ast.Name | ast.Attribute | ast.Call | ast.Subscript):
+    free = source.loose(whole) and place.start.line == place.end.line
+    if free or isinstance(kept, ast.Name | ast.Attribute | ast.Call | ast.Subscript):
         front = [Edit(source.file, Range(place.start, own.start), "")] if place.start < own.start else []
         return [*front, Edit(source.file, Range(own.end, place.end), "")]
     if isinstance(whole, ast.Call) and whole.args:

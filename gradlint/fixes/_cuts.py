@@ -32,11 +32,11 @@ def uncut(source: Source, node: ast.expr) -> list[Edit] | None:
     if is_postfix(node):
         wrapper = source.parents.get(node)
         if isinstance(wrapper, ast.Call) and _wraps(source, wrapper):
-            return uncut_whole(source, wrapper, core(node, ("data", "detach")))
+            return uncut_whole(source, wrapper, core(node, ("data", "detach", "item")))
         return uncut_whole(source, node, core(node, (postfix(node),)))
     if isinstance(node, ast.Call) and _wraps(source, node):
         inner = node.args[0]
-        return uncut_whole(source, node, core(inner, ("data", "detach")))
+        return uncut_whole(source, node, core(inner, ("data", "detach", "item")))
     return None
 
 

@@ -22,8 +22,6 @@ def rebuilt(source: Source, call: ast.expr, bindings: Bindings) -> str | None:
     if not isinstance(call, ast.Call):
         return None
     name = source.qualified(call.func)
-    if name in ("copy.deepcopy", "copy.copy") and len(call.args) == 1 and not call.keywords:
-        return f"{atom(source, call.args[0])}.clone()"
     method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if (name not in _TENSORS and method != "new_tensor") or len(call.args) != 1:
         return None

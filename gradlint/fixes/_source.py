@@ -127,10 +127,13 @@ class Source:
     def instead(self, node: ast.expr, other: ast.expr) -> Edit:
         """A part of a node instead of the node; in parentheses where precedence asks for it."""
         text = self.words(other)
+        free = (self.loose(node) or isinstance(other, _ATOMS)) and "\n" not in text
+        return self.replaced(node, text if free else f"({text})")
+
+    def loose(self, node: ast.expr) -> bool:
+        """Whether any expression may stand in place of a node without brackets."""
         parent = self.parents.get(node)
-        argument = isinstance(parent, ast.Call) and node in parent.args
-        loose = argument or isinstance(parent, _LOOSE) or isinstance(other, _ATOMS)
-        return self.replaced(node, text if loose and "\n" not in text else f"({text})")
+        return isinstance(parent, _LOOSE) or (isinstance(parent, ast.Call) and node in parent.args)
 
     def inserted(self, place: Position, content: str) -> Edit:
         """A text put in."""
