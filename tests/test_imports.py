@@ -35,7 +35,7 @@ ALLOWED = {
     "cache": {"discovery"},
     "ledger": {"cache", "judging", "static", "tape"},
     "remembered": {"cache", "catalog", "discovery", "finding", "ledger", "static", "tape", "texts"},
-    "report": {"tape", "finding", "catalog"},
+    "report": {"tape", "finding", "edits", "catalog"},
 }
 HEAVY = ("libcst", "torch", "numpy", "rich")
 

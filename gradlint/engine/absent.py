@@ -26,7 +26,10 @@ def no_graph(case: Case, demand: Demand, root: int) -> Finding | None:
     place = frozen[-1] if frozen else _created(made_of, demand)
     if place != demand.span and not frozen:
         causes = [paths.step("cause", place, PLAIN)]
-    elif len(plain := {v.span for v in made_of if v.leaf and not v.parameter and v.span.file}) == 1:
+    elif (
+        len(plain := {v.span for v in made_of if v.leaf and not v.parameter and v.frozen_at is None and v.span.file})
+        == 1
+    ):
         causes += [paths.step("cause", span, PLAIN) for span in plain]
     message = f"nothing that {name(case, demand, root)} depends on requires grad"
     return finding(case, Claim("no-graph", "", place, message, paths.ended(causes, demand), likely=not demand.certain))
