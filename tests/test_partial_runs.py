@@ -1,0 +1,91 @@
+"""What runs that start in the middle reach, in files that nobody calls into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gradlint.api import Outcome, Task, run
+from gradlint.config import Config, Loaded
+
+HEAD = "from collections import OrderedDict\nimport torch\nfrom torch import nn\n"
+NESTED = """
+def make():
+    def inner(root, target):
+        return torch.autograd.grad(root, target)
+    return inner
+"""
+HOOKED = """
+def attach(layer):
+    def forward(module, given, output):
+        if isinstance(output, tuple):
+            output[0].register_hook(print)
+        else:
+            output.register_hook(print)
+
+    def before(module, given):
+        given[0].register_hook(print)
+    return layer.register_forward_hook(forward), layer.register_forward_pre_hook(before)
+"""
+GUARDED = """
+def keep(output):
+    if not hasattr(output, "requires_grad") or not output.requires_grad:
+        return
+    output.register_hook(print)
+"""
+BUILT = """
+class Trainer:
+    def __init__(self):
+        self.build()
+
+    def build(self):
+        self.net = nn.Linear(3, 1)
+
+    def train(self, x):
+        self.net(x).sum().backward()
+"""
+EITHER = """
+class Registry(OrderedDict):
+    def __init__(self, given, more):
+        if more:
+            super().__init__(given)
+        else:
+            super().__init__()
+
+    def loss(self, x):
+        self["x"] = x
+        return sum(self[name] for name in self)
+"""
+
+
+def ran(tmp_path: Path, text: str) -> Outcome:
+    file = tmp_path / "part.py"
+    file.write_text(HEAD + text, encoding="utf-8")
+    return run(Task((str(file),), Loaded(Config(), tmp_path)))
+
+
+def unreached(outcome: Outcome) -> list[int]:
+    return [site.span.line for site in outcome.sites if site.reason == "no run reached it"]
+
+
+def test_a_function_inside_another_is_run_though_nobody_calls_it(tmp_path: Path) -> None:
+    outcome = ran(tmp_path, NESTED)
+    assert len(outcome.sites) == 1
+    assert unreached(outcome) == []
+
+
+def test_hooks_on_a_layer_nobody_knows_see_a_tensor_and_a_tuple(tmp_path: Path) -> None:
+    outcome = ran(tmp_path, HOOKED)
+    assert len(outcome.sites) == 3
+    assert unreached(outcome) == []
+
+
+def test_what_was_tested_for_requires_grad_is_live(tmp_path: Path) -> None:
+    assert [site.verdict for site in ran(tmp_path, GUARDED).sites] == ["connected"]
+
+
+def test_what_the_constructor_built_by_a_method_is_there_in_the_others(tmp_path: Path) -> None:
+    assert [site.verdict for site in ran(tmp_path, BUILT).sites] == ["connected"]
+
+
+def test_a_class_that_derives_from_a_dict_made_in_one_of_two_ways(tmp_path: Path) -> None:
+    assert ran(tmp_path, EITHER).report.errors == ()
