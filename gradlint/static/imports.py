@@ -6,8 +6,10 @@ Files that were not named are read for context. Programs are lowered once; a mod
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from gradlint.finding import FileError
 from gradlint.static import builtin, statements
@@ -22,6 +24,9 @@ from gradlint.static.store import MISSING
 from gradlint.static.values import Frame, ListObj, ModuleObj, Unknown, Val, content
 from gradlint.tape import Span
 
+READY = 2_500_000  #: characters of the programs that are kept ready
+_NONE = pickle.dumps(None)
+
 
 class Project:
     """All files that may be looked at, and what has been made of them so far."""
@@ -32,7 +37,12 @@ class Project:
         self.failures: dict[Path, FileError] = {}  #: the named files that cannot be lowered
         self.disk = Disk()
         self._read = read
-        self._programs: dict[Path, p.Module | None] = {}
+        self._programs: dict[Path, p.Module] = {}  #: those used last, the last one last
+        self._alive: WeakValueDictionary[Path, p.Module] = WeakValueDictionary()  #: those that a run has as well
+        self._ready = 0  #: characters of the programs that are ready
+        self._packed: dict[
+            Path, bytes
+        ] = {}  #: the others: a fiftieth of the time of lowering, an eighteenth of the memory
         self._lines: dict[str, list[str]] = {}
         self.files = Files(self.sources.keys(), self.disk)
 
@@ -51,13 +61,31 @@ class Project:
 
     def program(self, path: Path) -> p.Module | None:
         """The lowered program of a file, None if it cannot be parsed (noted in `failures` if the file was named)."""
-        if path not in self._programs:
-            self._programs[path] = self._lower(path)
-        return self._programs[path]
+        if path in self._programs:
+            self._programs[path] = self._programs.pop(path)
+            return self._programs[path]
+        found = self._alive.get(path)
+        if found is None:
+            found = pickle.loads(self._packed[path]) if path in self._packed else self._lower(path)
+        if found is None:
+            self._packed[path] = _NONE
+            return None
+        self._programs[path] = self._alive[path] = found
+        self._ready += self._length(path)
+        while self._ready > READY and len(self._programs) > 1:
+            self._pack(next(iter(self._programs)))
+        return found
 
-    def lowered(self, path: Path) -> p.Module | None:
-        """The program of a file if there already is one."""
-        return self._programs.get(path)
+    def _pack(self, path: Path) -> None:
+        """Put a program away; runs that are going on have it still."""
+        program = self._programs.pop(path)
+        self._ready -= self._length(path)
+        if path not in self._packed:
+            self._packed[path] = pickle.dumps(program, pickle.HIGHEST_PROTOCOL)
+
+    def _length(self, path: Path) -> int:
+        source = self.source(path)
+        return len(source.text) if source else 0
 
     def _lower(self, path: Path) -> p.Module | None:
         source = self.source(path)

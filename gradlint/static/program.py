@@ -415,7 +415,7 @@ class UnknownPattern(Pattern, frozen=True):
     kind: str
 
 
-class Module(msgspec.Struct, frozen=True):
+class Module(msgspec.Struct, frozen=True, weakref=True):
     """One lowered file. `comments` maps a line to the comment that starts on it (with the `#`)."""
 
     name: str
