@@ -19,13 +19,16 @@ from gradlint.finding import FileError
 from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
+from gradlint.static.bounds import LowerError
 from gradlint.static.budget import WHOLE_RUN, BudgetHit
 from gradlint.static.imports import Project
 from gradlint.static.machine import Machine, defined
 from gradlint.static.moments import Moment
+from gradlint.static.outline import Outline
 from gradlint.static.packages import Packages
 from gradlint.static.replay import order
-from gradlint.static.sites import below, demand_sites, demands_gradient, dotted, functions_of
+from gradlint.static.sites import dotted
+from gradlint.static.source import Source
 from gradlint.static.store import MISSING
 from gradlint.static.units import Ran, Survey, Wanted, whole_file
 from gradlint.static.values import (
@@ -64,26 +67,34 @@ class Runs:
         return msgspec.structs.replace(made, asked=_told(heard))
 
     def _survey(self, path: Path) -> Survey:
-        program = self.project.program(path)
         source = self.project.source(path)
-        if program is None or source is None:
-            return Survey(path.as_posix(), error=self.project.failures.get(path))
-        lines = self.project.lines(program.file)
-        declaring = any(library in source.text for library in DECLARING)
-        packaged = self.project.disk.is_file(path.parent / "__init__.py")
-        words = words_of(self.catalog.demands)
-        definitions = _definitions(program.body) if source.named else ()
-        wanted = (d for d in definitions if declaring or may_demand(d, lines, words))
+        if source is None:
+            return Survey(path.as_posix())
+        try:
+            outline = Outline(source.file, source.text)
+        except (LowerError, SyntaxError, ValueError, RecursionError, MemoryError):
+            return self._unread(path, source)
+        every = any(library in source.text for library in DECLARING)
+        wanted = outline.wanted(words_of(self.catalog.demands), every=every) if source.named else ()
+        imported = (self.project.find(path, parts, level) for parts, level in outline.imports())
         return Survey(
-            program.file,
+            source.file,
             read=True,
-            imports=tuple({found.as_posix(): None for found in imported_files(self.project, path, program)}),
-            guarded=_has_main_guard(program),
-            acts=_acts(program.body, packaged),
-            wanted=tuple(_wanted(d, program.file) for d in wanted),
-            sites=demand_sites(program) if source.named else [],
-            functions=functions_of(program) if source.named else [],
+            imports=tuple({found.as_posix(): None for found in imported if found is not None}),
+            guarded=outline.guarded(),
+            acts=outline.acts(packaged=self.project.disk.is_file(path.parent / "__init__.py")),
+            wanted=tuple(wanted),
+            sites=outline.sites() if source.named else [],
+            functions=outline.functions() if source.named else [],
         )
+
+    def _unread(self, path: Path, source: Source) -> Survey:
+        """A file that this Python cannot read: why, or, if it is written in a newer Python, that all of it may matter."""
+        program = self.project.program(path)
+        if program is None:
+            return Survey(path.as_posix(), error=self.project.failures.get(path))
+        wanted = (_wanted(d, program.file) for d in _definitions(program.body)) if source.named else ()
+        return Survey(program.file, read=True, acts=True, wanted=tuple(wanted))
 
     def whole(self, path: Path) -> Ran:
         """The run of a file as a script."""
@@ -97,6 +108,7 @@ class Runs:
                 ran.budget.append(m.here())
                 m.bounds["steps of a whole run"] += 1
                 m.outside_code = True  # what would have come is not known
+            _note_failure(m, path, ran)
             hooked, m.whole = hooks.records(m), False
             with suppress(BudgetHit):
                 _closures(m)
@@ -106,6 +118,8 @@ class Runs:
 
     def rest(self, survey: Survey, path: Path, called: AbstractSet[Span], *, every: bool = False) -> Iterator[Ran]:
         """The partial runs of what nothing has called in a file: all that may demand something."""
+        if all(wanted.called(called) for wanted in survey.wanted):
+            return iter(())
         return order(survey, called, self.beginnings(path, survey).run, every=every)
 
     def beginnings(self, path: Path, survey: Survey) -> Beginnings:
@@ -153,6 +167,7 @@ class Beginnings:
             module = imports.load(m, self.path)
         if not isinstance(module, ModuleObj):
             ran.failed = True
+            _note_failure(m, self.path, ran)
             ran.context = {path.as_posix() for path in m.read}
             return
         m.stack.clear()
@@ -247,6 +262,13 @@ def _guarded(ran: Ran) -> Iterator[None]:
         ran.errors.append(_internal(ran.key.file, f"{type(error).__name__}: {error}"))
 
 
+def _note_failure(m: Machine, path: Path, ran: Ran) -> None:
+    """What Python reads and libcst does not is found when it is to be run."""
+    failure = m.project.failures.get(path)
+    if failure is not None:
+        ran.errors.append(failure)
+
+
 def _internal(file: str, message: str) -> FileError:
     return FileError(file, 1, 1, "internal", f"gradlint could not analyse this file: {message}")
 
@@ -266,7 +288,7 @@ def _closures(m: Machine) -> None:
         node, frame = function.node, function.parent
         if not isinstance(node, p.FunctionDef) or frame is None or span in m.called:
             continue
-        if may_demand(node, m.project.lines(span.file), words_of(m.catalog.demands)):
+        if may_demand(m.project.lines(span.file), node.place[0], node.place[2], words_of(m.catalog.demands)):
             args = Args(span, frame)
             args.rest = True
             with suppress(Raised):
@@ -280,22 +302,6 @@ def _wanted(node: p.FunctionDef | p.ClassDef, file: str) -> Wanted:
     methods = _methods(node)
     others = tuple(defined(s, file) for s in methods if s.name != "__init__")
     return Wanted(span, tuple(defined(s, file) for s in methods), others)
-
-
-def imported_files(project: Project, path: Path, program: p.Module) -> Iterator[Path]:
-    """The project files that a program imports, anywhere in it."""
-    for statement in walk(program.body):
-        if isinstance(statement, p.Import):
-            for alias in statement.names:
-                found = project.find(path, tuple(alias.name.split(".")))
-                if found is not None:
-                    yield found
-        elif isinstance(statement, p.ImportFrom):
-            parts = tuple(statement.module.split(".")) if statement.module else ()
-            for extra in ((), *((a.name,) for a in statement.names)):
-                found = project.find(path, (*parts, *extra), statement.level)
-                if found is not None:
-                    yield found
 
 
 def walk(body: tuple[p.Stmt, ...]) -> Iterator[p.Stmt]:
@@ -326,39 +332,6 @@ def _definitions(body: tuple[p.Stmt, ...]) -> list[p.FunctionDef | p.ClassDef]:
         elif isinstance(statement, (p.If, p.Try)):
             found += _definitions(statement.body) + _definitions(statement.orelse)
     return found
-
-
-def _acts(body: tuple[p.Stmt, ...], packaged: bool) -> bool:
-    """Whether a file does something when it is run; one of a package that only sets names up does not."""
-    for statement in body:
-        match statement:
-            case p.ExprStmt() if isinstance(statement.value, p.Const):
-                continue
-            case p.ExprStmt(value=p.Call(func=p.Attribute())) if packaged:  # `warnings.warn(...)`, `registry.add(...)`
-                if any(demands_gradient(call) for call in below(statement, p.Call)):
-                    return True
-            case p.If() | p.Try():
-                handlers = (h.body for h in getattr(statement, "handlers", ()))
-                if any(_acts(part, packaged) for part in (statement.body, statement.orelse, *handlers)):
-                    return True
-            case p.Assign() | p.AnnAssign():
-                if any(not packaged or demands_gradient(call) for call in below(statement, p.Call)):
-                    return True
-            case p.FunctionDef() | p.ClassDef() | p.Import() | p.ImportFrom() | p.Pass() | p.Raise():
-                continue
-            case _:
-                return True
-    return False
-
-
-def _has_main_guard(program: p.Module) -> bool:
-    return any(
-        isinstance(s, p.If)
-        and isinstance(s.test, p.Compare)
-        and isinstance(s.test.left, p.Name)
-        and s.test.left.id == "__name__"
-        for s in program.body
-    )
 
 
 def _whole_program(m: Machine, path: Path) -> None:

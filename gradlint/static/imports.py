@@ -14,10 +14,10 @@ from weakref import WeakValueDictionary
 from gradlint.finding import FileError
 from gradlint.static import builtin, statements
 from gradlint.static import program as p
+from gradlint.static.bounds import LowerError
 from gradlint.static.disk import Disk
 from gradlint.static.files import Files
 from gradlint.static.lower import lower
-from gradlint.static.lower_parse import LowerError
 from gradlint.static.machine import Machine
 from gradlint.static.source import Source, shown
 from gradlint.static.store import MISSING

@@ -12,8 +12,9 @@ from typing import Any
 import libcst as cst
 
 from gradlint.static import program as p
+from gradlint.static.bounds import DEEP, LowerError
 from gradlint.static.lower_expressions import assignable, expression, parameters
-from gradlint.static.lower_parse import DEEP, LowerError, trees
+from gradlint.static.lower_parse import trees
 from gradlint.static.lower_patterns import pattern
 from gradlint.static.reader import MisplacedError, Reader
 from gradlint.static.scopes import Scopes

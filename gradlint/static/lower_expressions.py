@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from gradlint.static import program as p
-from gradlint.static.lower_parse import LowerError
+from gradlint.static.bounds import LowerError
 
 if TYPE_CHECKING:
     from gradlint.static.lower import Lowering

@@ -5,10 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from gradlint.static import program as p
 
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t][^\n]*(?:\([^)]*\))?", re.MULTILINE)
 _WORD = re.compile(r"\w+")
@@ -64,9 +60,9 @@ def _imported(text: str) -> set[str]:
     return {word for match in _IMPORT.finditer(text) for word in _WORD.findall(match.group())}
 
 
-def may_demand(node: p.FunctionDef | p.ClassDef, lines: Sequence[str], words: Sequence[str] = ()) -> bool:
-    """Whether a function or class holds something that asks for a gradient, one of the words, or calls itself a loss."""
-    text = "\n".join(lines[node.place[0] - 1 : node.place[2]])
+def may_demand(lines: Sequence[str], first: int, last: int, words: Sequence[str] = ()) -> bool:
+    """Whether a function or class on these lines of a file may ask for a gradient: by a word, or calling itself a loss."""
+    text = "\n".join(lines[first - 1 : last])
     return any(word in text for word in (*_DEMANDS, *words)) or "loss" in text.lower()
 
 
