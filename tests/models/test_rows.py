@@ -163,8 +163,8 @@ def check_keeps(row: Row, text: str) -> None:
     """What a row of one tensor keeps cannot be changed before the backward."""
     if row.keeps:
         here = scene()
-        only = here.leaves[min(leaf_names(ast.parse(text)))]
-        broken = needed(lambda: here.run(text), {"0": only}, {"0": [only]})
+        only = min(leaf_names(ast.parse(text)))
+        broken = needed(lambda: here.run(text), {"0": here.names[only]}, {"0": [here.leaves[only]]})
         assert {pair.partition(":")[0] for pair in row.keeps} == broken["0"]
 
 
