@@ -77,8 +77,11 @@ def _side_branch(case: Case, demand: Demand, root: int, value: int) -> Finding |
         graph.towards(value).get(a, NOTHING) > CUTS for a in on_the_way if a != value and _computed(case, a)
     ):
         return None
+    way = graph.way(edges, value)
+    if any(e.flow == Flow.UNKNOWN for e in way.edges):
+        return None  # what came back from unknown hands may lie on the way itself
     message = f"{name(case, demand, root)} cannot reach {name(case, demand, value)}, a copy off its way"
-    return cut_claim(case, demand, graph.way(edges, value), message)
+    return cut_claim(case, demand, way, message)
 
 
 def _computed(case: Case, value: int) -> bool:

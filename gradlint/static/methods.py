@@ -9,7 +9,7 @@ from gradlint.static import attributes, calls, containers, hooks, library, modes
 from gradlint.static.arguments import Args
 from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
-from gradlint.static.operators import plain
+from gradlint.static.operators import plain, short
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     ITEMS,
@@ -291,18 +291,32 @@ DICT: dict[str, Callable[[Machine, Any, Args], Val]] = {
 }  # fmt: skip
 
 
+LARGEST_TEXT = 10_000_000  #: characters that a method of a text may have to write
+
 # --- strings and generators ------------------------------------------------------------------------------------------
 
 
 def _string(m: Machine, receiver: str | bytes, name: str, args: Args) -> Val:
     given = [content(a) if isinstance(a, ListObj) else a for a in args.positional]
-    if hasattr(receiver, name) and all(plain(a) for a in given) and not args.rest and not args.keywords:
+    bearable = (len(receiver) + 1) * (
+        1 + sum(map(_size, given))
+    ) <= LARGEST_TEXT  # `replace`, `join`, `ljust` may multiply
+    if hasattr(receiver, name) and all(plain(a) for a in given) and bearable and not args.rest and not args.keywords:
         try:
             result = getattr(receiver, name)(*given)
         except Exception:
             return Scalar()
-        return ListObj(result) if isinstance(result, list) else result
+        return ListObj(result) if isinstance(result, list) else short(result)
     return ListObj([Scalar()], "list", True) if name in ("split", "splitlines") else Scalar()
+
+
+def _size(value: Val) -> int:
+    """How much an argument may make of a text: its length, or the number it is."""
+    if isinstance(value, int):
+        return abs(value)
+    if isinstance(value, (tuple, list)):
+        return len(value) + sum(map(_size, value))
+    return len(value) if isinstance(value, (str, bytes)) else 1
 
 
 def _generator(m: Machine, receiver: Generator, name: str, args: Args) -> Val:
