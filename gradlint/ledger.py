@@ -150,13 +150,7 @@ class Remembering:
     def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
         """What the texts of some files say."""
         missing: list[Path] = []
-        for path in paths:
-            held = self._recall(self._survey_of(path), Survey)
-            if held is None:
-                missing.append(path)
-            else:
-                begin(path)
-                yield path, held
+        yield from self._known(paths, self._survey_of, Survey, begin, missing)
         for path, survey in self._crew("main").survey(missing, begin) if missing else ():
             if survey.error is None or survey.error.kind != "internal":
                 self._keep(self._survey_of(path), path, survey, [survey])
@@ -165,13 +159,7 @@ class Remembering:
     def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Judged]]:
         """The runs of some files as scripts."""
         missing: list[Path] = []
-        for path in paths:
-            held = self._recall(f"whole {path}", Judged)
-            if held is None:
-                missing.append(path)
-            else:
-                begin(path)
-                yield path, held
+        yield from self._known(paths, "whole {}".format, Judged, begin, missing)
         for path, ran in self._crew("main").whole(missing, begin) if missing else ():
             assert isinstance(ran, Judged)
             self._keep(f"whole {path}", path, ran, [ran])
@@ -199,6 +187,18 @@ class Remembering:
         both = {**held, **{ran.key: ran for ran in made if isinstance(ran, Judged)}}
         self._keep(f"rest {path}", path, list(both.values()), list(both.values()))
         return (ran for ran in made if isinstance(ran, Judged))
+
+    def _known(
+        self, paths: Sequence[Path], name: Callable[[Path], str], kind: type[T], begin: Begin, missing: list[Path]
+    ) -> Iterator[tuple[Path, T]]:
+        """What is kept of some files; the others are put down as missing."""
+        for path in paths:
+            held = self._recall(name(path), kind)
+            if held is None:
+                missing.append(path)
+            else:
+                begin(path)
+                yield path, held
 
     def _survey_of(self, path: Path) -> str:
         return f"{'named' if path in self._named else 'beside'} {path}"

@@ -22,6 +22,14 @@ class Span(msgspec.Struct, frozen=True, order=True):
     end_line: int
     end_column: int
 
+    def within(self, outer: Span) -> bool:
+        """Whether it lies inside another stretch, or is the same."""
+        return (
+            self.file == outer.file
+            and (self.line, self.column) >= (outer.line, outer.column)
+            and (self.end_line, self.end_column) <= (outer.end_line, outer.end_column)
+        )
+
 
 class Flow(IntEnum):
     """What an operation does to the gradient on the way from one value to another; a path is as strong as its weakest edge."""

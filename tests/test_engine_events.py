@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from gradlint.catalog import Catalog
 from gradlint.engine import judge, merge
 from gradlint.finding import Finding
-from gradlint.tape import Demand, Edge, Flow, Hook, HookedCall, Kind, Note, Span, Tape, Value
+from gradlint.tape import Capture, Demand, Edge, Flow, Hook, HookedCall, Kind, Note, Span, Tape, Value
 
 CATALOG = Catalog.load()
 
@@ -228,3 +228,19 @@ def test_captures() -> None:
     tape = Tape([], [], [], [], [], [over])
     assert found(tape) == [("overwritten-capture", 4, "warning")]
     assert found(replace(tape, notes=[view])) == [("overwritten-capture", 4, "error")]
+
+
+# --- the two sides of a map ------------------------------------------------------------------------------------------
+
+
+def pictured(factor: Kind) -> Tape:
+    """A feature that a backward went through, multiplied with something, then changed by NumPy and called a heat map."""
+    values = [leaf(0), made(1), replace(made(2), kind=factor), made(3), replace(made(4), kind=Kind.ARRAY)]
+    edges = [edge(0, 1), edge(1, 3, product=True), edge(2, 3, product=True), edge(3, 4, Flow.CUTS, foreign=True)]
+    edges[-1] = replace(edges[-1], span=at(12), time=12)
+    return Tape(values, edges, [Capture(4, "variable", at(12), "heatmap", 13)], [backward(0, 10, 1)])
+
+
+def test_what_met_something_unknown_may_have_met_its_gradient() -> None:
+    assert found(pictured(Kind.TENSOR)) == [("cam-numpy-features", 12, "info")]
+    assert found(pictured(Kind.UNKNOWN)) == []

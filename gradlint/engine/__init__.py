@@ -95,16 +95,17 @@ def _differentiated(case: Case, demand: Demand) -> list[Finding | None]:
     reached = any(graph.towards(r).get(t, NOTHING) > CUTS for r in demand.roots for t in live)
     for root in demand.roots:
         lost = None if reached else _of_root(case, demand, root)
-        found += (
-            [lost]
-            if lost is not None
-            else [
-                terms.lost_derivative(case, demand, root),
-                *terms.dead_terms(case, demand, root),
-                *terms.forgotten(case, demand, root),
-            ]
-        )
+        found += [lost] if lost is not None else _of_parts(case, demand, root)
     return found
+
+
+def _of_parts(case: Case, demand: Demand, root: int) -> list[Finding | None]:
+    """What a root that lives has lost of its parts."""
+    return [
+        terms.lost_derivative(case, demand, root),
+        *terms.dead_terms(case, demand, root),
+        *terms.forgotten(case, demand, root),
+    ]
 
 
 def _of_root(case: Case, demand: Demand, root: int) -> Finding | None:

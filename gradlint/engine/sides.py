@@ -34,11 +34,13 @@ class Sides:
         on_the_way = {a for d in self.demands for r in d.roots for a in graph.towards(r)
                       if graph.into[a] and graph.strength[a] > 0}  # fmt: skip
         self.features = made_of(graph, on_the_way - self.gradient, beside=True)
+        unknown = {v.id for v in graph.values if v.kind == Kind.UNKNOWN}
+        self.mixed = made_of(graph, {e.dst for value in unknown for e in graph.out[value] if e.product})
 
     def of(self, edge: Edge) -> str | None:
         """The side an operation lies on: only one, so before the two meet."""
-        if (edge.dst in self.features) == (edge.dst in self.gradient):
-            return None  # they have met, or it belongs to neither
+        if (edge.dst in self.features) == (edge.dst in self.gradient) or edge.src in self.mixed:
+            return None  # they have met, as far as anybody knows, or it belongs to neither
         side = FEATURES if edge.dst in self.features else GRADIENT
         return side if edge.src in (self.features if side == FEATURES else self.gradient) else None
 

@@ -9,25 +9,13 @@ from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
 from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
 from gradlint.finding import Finding, Step
-from gradlint.tape import Capture, Demand, Edge, Flow, Span
+from gradlint.tape import Capture, Demand, Edge, Flow, Value
 
 #: operations that give the very tensor where it is as they want it already
-MAY_RETURN_ITSELF = frozenset(
-    f".{name}()"
-    for name in (
-        "to",
-        "cpu",
-        "cuda",
-        "float",
-        "double",
-        "half",
-        "bfloat16",
-        "type",
-        "type_as",
-        "contiguous",
-        "requires_grad_",
-    )
-)
+MAY_RETURN_ITSELF = frozenset((
+    ".to()", ".cpu()", ".cuda()", ".float()", ".double()", ".half()", ".bfloat16()", ".type()", ".type_as()", ".contiguous()",
+    ".requires_grad_()",
+))  # fmt: skip
 
 
 def summands(graph: Graph, root: int) -> list[int]:
@@ -225,34 +213,34 @@ def unregistered(case: Case, demand: Demand) -> Iterator[Finding]:
     """`self.kernel = nn.Parameter(k).view(1, 1, 5, 5)`: what is kept is computed from a parameter that nobody can reach."""
     graph = case.graph
     for value in graph.values:
-        edges = graph.out[value.id] if value.leaf and value.parameter and value.requires_grad == "yes" else []
-        if len(edges) == 1 and value.id not in graph.captures and edges[0].op not in MAY_RETURN_ITSELF:
-            edge = edges[0]
-            kept = [c for c in graph.captures.get(edge.dst, ()) if c.kind == "attribute"]
-            used = any(graph.towards(r).get(value.id, NOTHING) > ZEROES for r in demand.roots)
-            found = (
-                _unregistered(case, demand, edge, kept[0]) if kept and used and _within(value.span, edge.span) else None
-            )
-            if found is not None:
-                yield found
+        if not (value.leaf and value.parameter and value.requires_grad == "yes"):
+            continue
+        edges = _unheld(graph, value)
+        kept = [c for c in graph.captures.get(edges[-1].dst, ()) if c.kind == "attribute"] if edges else []
+        made = next((e for e in edges if e.op not in MAY_RETURN_ITSELF), None)
+        if kept and made is not None and any(graph.towards(r).get(value.id, NOTHING) > ZEROES for r in demand.roots):
+            yield from (f for f in (_unregistered(case, demand, made, kept[0]),) if f is not None)
+
+
+def _unheld(graph: Graph, value: Value) -> list[Edge]:
+    """The operations that follow a value inside one expression, up to the first result that the program holds."""
+    edges: list[Edge] = []
+    at = value.id
+    while at not in graph.captures and len(graph.out[at]) == 1 and value.span.within(graph.out[at][0].span):
+        edges.append(graph.out[at][0])
+        at = edges[-1].dst
+    return edges
 
 
 def _unregistered(case: Case, demand: Demand, edge: Edge, kept: Capture) -> Finding | None:
-    made = case.graph.values[edge.src]
     message = f"{kept.label} keeps what {paths.text(edge.op)} made of a parameter: no module holds the parameter, no optimizer gets it"
+    made = case.graph.values[edge.src]
     steps = [
         paths.step("capture", made.span, made.label),
         paths.step("cut", edge.span, edge.op),
         paths.step("step", kept.span, kept.label),
     ]
     return finding(case, Claim("untrained", "", edge.span, message, paths.ended(steps, demand)))
-
-
-def _within(inner: Span, outer: Span) -> bool:
-    start, end = (inner.line, inner.column), (inner.end_line, inner.end_column)
-    return (
-        inner.file == outer.file and (outer.line, outer.column) <= start and end <= (outer.end_line, outer.end_column)
-    )
 
 
 def _idle(case: Case, demand: Demand) -> Finding | None:

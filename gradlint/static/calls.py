@@ -266,6 +266,7 @@ def run_generator(m: Machine, generator: Generator) -> list[Val]:
     if generator.done is None:
         frame = generator.frame
         frame.yields = []
+        frame.cells.pop(modes.YIELDED, None)
         frame.start = m.store.mark()
         m.stack.append(m.here())
         try:

@@ -79,7 +79,7 @@ def entered(m: Machine, mode: Mode) -> Iterator[None]:
 
 
 def note_yield(m: Machine, frame: Frame) -> None:
-    """A generator yields in the present mode; not logged, as it is written anew whenever the generator runs."""
+    """A generator yields in the present mode; not logged, as `calls.run_generator` begins anew whenever it runs."""
     known = frame.cells.get(YIELDED, m.mode)
     frame.cells[YIELDED] = m.mode if known is m.mode else None
 

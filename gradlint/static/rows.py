@@ -88,7 +88,7 @@ def export_source(m: Machine, node: int, span: Span) -> int:
     """Where an export's chain begins: back over preparing steps that are written inside the export's own expression."""
     while True:
         into = m.tape.into[node]
-        if len(into) != 1 or into[0].at is not None or not _inside(into[0].span, span) or not _prepares(into[0]):
+        if len(into) != 1 or into[0].at is not None or not into[0].span.within(span) or not _prepares(into[0]):
             return node
         node = into[0].src
 
@@ -101,14 +101,6 @@ def saves(row: Row) -> bool:
 def _prepares(edge: Edge) -> bool:
     """A step that an export may take along: what carries, a detach, a cast; not what has no derivative in itself."""
     return edge.flow == Flow.CARRIES or edge.cause in ("detach", "data-attribute") or edge.op in PREPARES
-
-
-def _inside(inner: Span, outer: Span) -> bool:
-    return (
-        inner.file == outer.file
-        and (inner.line, inner.column) >= (outer.line, outer.column)
-        and (inner.end_line, inner.end_column) <= (outer.end_line, outer.end_column)
-    )
 
 
 def gather(m: Machine, row: Row, receiver: Val, args: Args, flow: str | None = None) -> list[Input]:

@@ -200,7 +200,7 @@ def method(m: Machine, value: Tensor, name: str, args: Args) -> Val:
     if name in _MOVES:
         return move(m, value, name, args)
     row = m.catalog.row(f"{TENSOR}.{name}")
-    in_place = (row is not None and row.inplace) or (name.endswith("_") and not name.endswith("__"))
+    in_place = row.inplace if row is not None else name.endswith("_") and not name.endswith("__")
     if row is None or (row.inplace and row.flow == "carries"):
         base = m.catalog.row(f"{TENSOR}.{name.rstrip('_')}") if in_place else None
         row = base or row
