@@ -15,7 +15,7 @@ from gradlint.finding import FileError
 from gradlint.judging import Judged, Judges
 from gradlint.processes import Died, Processes, available
 from gradlint.static.replay import order
-from gradlint.static.source import Source
+from gradlint.static.source import Source, shown
 from gradlint.static.units import Begin, Crew, Survey, whole_file
 from gradlint.tape import Span
 
@@ -58,7 +58,8 @@ class Several:
 
     def __init__(self, sources: Sequence[Source], catalog: Catalog, read: Read, number: int) -> None:
         self.asked: dict[Path, str] = {}
-        self._sources = {s.path: s for s in sources}
+        self._files = {s.path: s.file for s in sources}
+        self._sizes = {s.path: len(s.text) for s in sources}
         self._processes: Processes[_Question, _Answer] = Processes(number, lambda: _worker(sources, catalog, read))
         self._coming: Iterator[tuple[_Question, list[Judged]]] = iter(())
         self._rests: dict[Path, list[Judged]] = {}
@@ -71,7 +72,7 @@ class Several:
         """What the texts of some files say."""
         for question, answer in self._answers([_Question("survey", path) for path in paths], begin):
             if isinstance(answer, Died):
-                file = self._sources[question.path].file
+                file = self._file(question.path)
                 yield question.path, Survey(file, error=_death(file, answer))
             elif answer.survey is not None:
                 yield question.path, answer.survey
@@ -103,6 +104,10 @@ class Several:
         except KeyError:  # a run was left out because of one that does not count
             return iter(self._again(path, survey, called))
 
+    def _file(self, path: Path) -> str:
+        """How a file is printed."""
+        return self._files.get(path) or shown(path)
+
     def _again(self, path: Path, survey: Survey, called: AbstractSet[Span]) -> list[Judged]:
         self._rests |= {question.path: runs for question, runs in self._coming}
         question = _Question("rest", path, survey, frozenset(s for s in called if s.file == survey.file))
@@ -110,14 +115,14 @@ class Several:
 
     def _runs(self, questions: Sequence[_Question], begin: Begin) -> Iterator[tuple[_Question, list[Judged]]]:
         for question, answer in self._answers(questions, begin):
-            file = self._sources[question.path].file
+            file = self._file(question.path)
             if isinstance(answer, Died):
                 yield question, [Judged(whole_file(file), errors=[_death(file, answer)], failed=True)]
             else:
                 yield question, answer.runs
 
     def _answers(self, questions: Sequence[_Question], begin: Begin) -> Iterator[tuple[_Question, _Answer | Died]]:
-        largest_first = sorted(questions, key=lambda q: -len(self._sources[q.path].text))
+        largest_first = sorted(questions, key=lambda q: -self._sizes.get(q.path, 0))
         for question, answer in self._processes.answers(largest_first, lambda q: begin(q.path)):
             if not isinstance(answer, Died):
                 self.asked |= answer.asked

@@ -134,7 +134,7 @@ class Remembering:
         self._trying = trying
         with trying():
             ledger.open()
-        self._named = {s.path for s in sources if s.named}
+        self._named = {s.path: s.named for s in sources}
         self._make = make
         self._spare = spare
         self._hired: dict[str, Crew] = {}
@@ -201,7 +201,8 @@ class Remembering:
                 yield path, held
 
     def _survey_of(self, path: Path) -> str:
-        return f"{'named' if path in self._named else 'beside'} {path}"
+        kind = "around" if path not in self._named else "named" if self._named[path] else "beside"
+        return f"{kind} {path}"
 
     def _crew(self, name: str) -> Crew:
         if name not in self._hired:

@@ -26,7 +26,8 @@ from gradlint.discovery import Patterns, absolute
 from gradlint.judging import Judged
 from gradlint.projects import Part
 from gradlint.report import Tool
-from gradlint.static.replay import order
+from gradlint.static.reaching import narrowed
+from gradlint.static.replay import around, order
 from gradlint.static.source import Source
 from gradlint.static.units import Begin, Survey
 from gradlint.tape import Span
@@ -134,7 +135,9 @@ def _piece(ready: api.Prepared, share: Sequence[Source], jobs: int, watch: Watch
         surveys = dict(workers.survey([*names], begin))
         wholes = dict(workers.whole([p for p, s in surveys.items() if s.guarded or s.acts], begin))
         certain = {span for path, ran in wholes.items() if surveys[path].guarded for span in ran.called}
-        named = {s.path: surveys[s.path] for s in share if s.named and surveys[s.path].read}
+        surveys |= around(workers, surveys)
+        known = narrowed(surveys)
+        named = {s.path: known[s.path] for s in share if s.named and surveys[s.path].read}
         workers.expect(named, certain, every=True)
         rests = {path: list(workers.rest(path, survey, certain, every=True)) for path, survey in named.items()}
     return _moved(Piece(_text(surveys), _text(wholes), _text(rests)), _relative)  # type: ignore[arg-type]
@@ -289,7 +292,11 @@ def _moved(piece: Piece, to: type[str] | object) -> Piece:
     """A piece with all its paths written in another way."""
     assert callable(to)
     surveys = {
-        to(path): msgspec.structs.replace(survey, imports=tuple(map(to, survey.imports)))
+        to(path): msgspec.structs.replace(
+            survey,
+            imports=tuple(map(to, survey.imports)),
+            bound=tuple((name, to(home)) for name, home in survey.bound),
+        )
         for path, survey in piece.surveys.items()
     }
     for ran in (*piece.wholes.values(), *(ran for runs in piece.rests.values() for ran in runs)):

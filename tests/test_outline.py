@@ -42,7 +42,7 @@ def test_places_are_those_of_the_text() -> None:
     (long,) = (s for s in spans if s.line != s.end_line)
     assert lines[long.line - 1][long.column - 1 :] == "torch.autograd.grad(a,"
     assert lines[long.end_line - 1][: long.end_column - 1] == "        b)"
-    step, loss = outline.wanted((), every=False)
+    step, loss = outline.wanted()
     assert [lines[w.span.line - 1][w.span.column - 1 : w.span.end_column - 1] for w in (step, loss)] == ["step", "Löss"]
     assert [(s.line, s.column) for s in loss.methods or ()] == [(12, 9), (14, 9)]
     assert [s.line for s in loss.others] == [12]

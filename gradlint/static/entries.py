@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gradlint.finding import FileError
-from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports
+from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports, mentions
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
+from gradlint.static.asking import Libraries
 from gradlint.static.bounds import LowerError
 from gradlint.static.budget import WHOLE_RUN, BudgetHit
 from gradlint.static.imports import Project
@@ -44,7 +45,7 @@ from gradlint.static.values import (
     Val,
     Wrapped,
 )
-from gradlint.static.words import DECLARING, may_demand, words_of
+from gradlint.static.words import may_demand, relevant, words_of
 from gradlint.tape import Hook, Span
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Runs:
         self.project = project
         self.catalog = catalog
         self._packages = Packages(project, catalog)
+        self._libraries = Libraries(catalog)
+        self._given = frozenset(project.sources)
         self.tapes = tapes  #: whether runs that add nothing to be judged leave tapes as well
 
     def survey(self, path: Path) -> Survey:
@@ -70,23 +73,38 @@ class Runs:
         source = self.project.source(path)
         if source is None:
             return Survey(path.as_posix())
+        if path not in self._given and not relevant(source.text, words_of(self.catalog.demands)):
+            return Survey(source.file)  # holds no demand and, but for the names between, leads to none
         try:
             outline = Outline(source.file, source.text)
         except (LowerError, SyntaxError, ValueError, RecursionError, MemoryError):
             return self._unread(path, source)
-        every = any(library in source.text for library in DECLARING)
-        wanted = outline.wanted(words_of(self.catalog.demands), every=every) if source.named else ()
         imported = (self.project.find(path, parts, level) for parts, level in outline.imports())
+        known, asking = self._libraries.known(
+            tuple(mentions.imported(outline.tree)), lambda name: self.project.find(path, (name,)) is None
+        )
         return Survey(
             source.file,
             read=True,
             imports=tuple({found.as_posix(): None for found in imported if found is not None}),
             guarded=outline.guarded(),
             acts=outline.acts(packaged=self.project.disk.is_file(path.parent / "__init__.py")),
-            wanted=tuple(wanted),
+            wanted=tuple(outline.wanted()) if source.named else (),
+            parts=tuple(outline.parts(known)),
+            bound=tuple(self._bound(path, outline)),
+            bases=tuple(dict.fromkeys(outline.bases())),
+            asking=tuple(sorted(asking)),
             sites=outline.sites() if source.named else [],
             functions=outline.functions() if source.named else [],
         )
+
+    def _bound(self, path: Path, outline: Outline) -> Iterator[tuple[str, str]]:
+        """The names that imports bind to files of the project, or to what is in them."""
+        for name, parts, level, inner in outline.bindings():
+            found = self.project.find(path, (*parts, inner), level) if inner else None
+            found = found or self.project.find(path, parts, level)
+            if found is not None:
+                yield name, found.as_posix()
 
     def _unread(self, path: Path, source: Source) -> Survey:
         """A file that this Python cannot read: why, or, if it is written in a newer Python, that all of it may matter."""
@@ -157,7 +175,8 @@ class Beginnings:
             else:
                 self._definition(key, ran)
         ran.failed = ran.failed or bool(ran.errors)
-        ran.asked = _told(self.asked if key == self.start else heard.items() - self.asked.items())
+        new = ((path, kind) for path, kind in heard.items() if path not in self.asked)
+        ran.asked = _told(self.asked if key == self.start else new)
         return ran
 
     def _load(self, ran: Ran) -> None:
@@ -168,7 +187,7 @@ class Beginnings:
         if not isinstance(module, ModuleObj):
             ran.failed = True
             _note_failure(m, self.path, ran)
-            ran.context = {path.as_posix() for path in m.read}
+            ran.context = set(m.read)
             return
         m.stack.clear()
         m.doubt = 0
@@ -278,7 +297,7 @@ def _collect(m: Machine, ran: Ran, before: Counter[str] | None = None, hooked: l
     ran.bounds = dict(m.bounds - before if before else m.bounds)
     ran.called, ran.measured, ran.own_calls = set(m.called), set(m.measured), set(m.own_calls)
     ran.reached = set(m.sites)
-    ran.context = {path.as_posix() for path in m.read}
+    ran.context = set(m.read)
     ran.tape = m.tape.tape(hooks.records(m) if hooked is None else hooked, flags.notes(m))
 
 

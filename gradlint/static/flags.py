@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from gradlint.static import classes, modules
 from gradlint.static.machine import Machine
 from gradlint.static.program import Attribute, ClassDef, FunctionDef, Name
 from gradlint.static.sites import below
 from gradlint.static.values import ClassObj, Frame, Instance, Unknown, Val
+from gradlint.static.words import misspelt
 from gradlint.tape import Note, Span
 
 FLAG = "requires_grad"
-_MISSPELT = re.compile(r"requires?d?_?grads?(ient)?s?_?|requires?_?gradients?")
-_RIGHT = (FLAG, f"{FLAG}_")
 _LISTINGS = ("parameters", "named_parameters", "buffers", "named_buffers")
-
-
-def misspelt(name: str) -> bool:
-    """Whether a name is meant to be `requires_grad` and is not."""
-    return name not in _RIGHT and _MISSPELT.fullmatch(name) is not None
 
 
 def set_on_tensor(m: Machine, name: str, value: Val, span: Span) -> None:

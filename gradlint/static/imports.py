@@ -183,7 +183,7 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
 
 
 def _program(m: Machine, path: Path) -> p.Module | None:
-    m.read.add(path)
+    m.read.add(path.as_posix())
     return m.project.program(path)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from gradlint.static.budget import ALTERNATIVES
-from gradlint.static.store import MISSING
+from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import Alt, Array, Scalar, Tensor, Unknown, Val, is_number, is_raw, options
 
 if TYPE_CHECKING:
@@ -32,11 +32,24 @@ def join_values(m: Machine, values: Sequence[Val]) -> Val:
 
 
 def _distinct(values: Sequence[Val]) -> list[Val]:
-    found: list[Val] = []
+    """The values without those that are certainly the same as one before."""
+    if len(values) == 2:
+        return [values[0]] if same(*values) else list(values)
+    found: dict[Hashable, Val] = {}
     for value in values:
-        if not any(same(value, other) for other in found):
-            found.append(value)
-    return found
+        found.setdefault(_identity(value), value)
+    return list(found.values())
+
+
+def _identity(value: Val) -> Hashable:
+    """What two values share if and only if they are the same one."""
+    if isinstance(value, Obj):
+        return id(value)
+    if isinstance(value, Scalar):
+        return Scalar, value.node
+    if isinstance(value, tuple):
+        return tuple(map(_identity, value))
+    return (type(value), value) if is_raw(value) else id(value)
 
 
 def same(a: Val, b: Val) -> bool:

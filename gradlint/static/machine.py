@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradlint.static.budget import CALL_DEPTH, ORIGINS, RECURSION, BudgetHit
@@ -69,7 +68,7 @@ class Machine:
         self.limit = limit
         self.whole = whole
         self.measured: set[Span] = set()  #: functions called a loss whose value a run only looks at
-        self.read: set[Path] = set()  #: the files that were loaded
+        self.read: set[str] = set()  #: the paths of the files that were loaded
         self._imports = 0
         self.main = ""  #: the file that is run as a script
         self.steps = 0

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 
 from gradlint.static.bounds import checked
-from gradlint.static.units import Wanted
-from gradlint.static.words import may_demand
+from gradlint.static.mentions import Function, Known, mentions
+from gradlint.static.units import Part, Wanted
 from gradlint.tape import Span
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -31,7 +31,8 @@ class Outline:
         for _ in checked(text):
             pass
         self._file = file
-        self._body = ast.parse(text).body
+        self.tree = ast.parse(text)
+        self._body = self.tree.body
         self._lines = text.split("\n")
 
     def imports(self) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -58,14 +59,36 @@ class Outline:
         """Whether a file does something when it is run; one of a package that only sets names up does not."""
         return _acts(self._body, packaged)
 
-    def wanted(self, words: Sequence[str], *, every: bool) -> Iterator[Wanted]:
-        """The definitions of the module that may demand something, or all of them."""
+    def bindings(self) -> Iterator[tuple[str, tuple[str, ...], int, str]]:
+        """The names that imports bind, with the module and, for `from`, the name in it: `*` for all."""
+        for statement in _walk(self._body):
+            if isinstance(statement, ast.Import):
+                yield from (
+                    (a.asname or a.name.split(".")[0], tuple(a.name.split(".")), 0, "") for a in statement.names
+                )
+            elif isinstance(statement, ast.ImportFrom):
+                parts = tuple(statement.module.split(".")) if statement.module else ()
+                yield from ((a.asname or a.name, parts, statement.level, a.name) for a in statement.names)
+
+    def bases(self) -> Iterator[str]:
+        """The names of the bases of the classes."""
         for node in _definitions(self._body):
-            first, last = _stretch(node)
-            if not every and not may_demand(self._lines, first, last, words):
-                continue
             if isinstance(node, ast.ClassDef):
-                methods = [s for s in node.body if isinstance(s, _FUNCTION) and not _is_overload(s)]
+                yield from (_dotted(base).rpartition(".")[2] for base in node.bases)
+
+    def parts(self, known: Known) -> Iterator[Part]:
+        """What the functions and methods mention."""
+        for node in _definitions(self._body):
+            owner = node.name if isinstance(node, ast.ClassDef) else ""
+            for function in _methods(node) if isinstance(node, ast.ClassDef) else (node,):
+                told = mentions(function, f"{owner}.{function.name}" if owner else function.name, known)
+                yield Part(self._name(function), function.name, owner, told.asks, told.uses, told.keeps)
+
+    def wanted(self) -> Iterator[Wanted]:
+        """The definitions of the module."""
+        for node in _definitions(self._body):
+            if isinstance(node, ast.ClassDef):
+                methods = _methods(node)
                 others = tuple(self._name(s) for s in methods if s.name != "__init__")
                 yield Wanted(self._name(node), tuple(map(self._name, methods)), others)
             else:
@@ -138,6 +161,11 @@ def _definitions(body: Sequence[ast.stmt]) -> Iterator[Definition]:
         elif isinstance(statement, _BRANCHING):
             yield from _definitions(statement.body)
             yield from _definitions(statement.orelse)
+
+
+def _methods(node: ast.ClassDef) -> list[Function]:
+    """The methods of a class that have a body of their own."""
+    return [s for s in node.body if isinstance(s, _FUNCTION) and not _is_overload(s)]
 
 
 def _is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

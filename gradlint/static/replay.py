@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TypeVar
 
+from gradlint.static.reaching import narrowed
 from gradlint.static.source import Source, Watch
 from gradlint.static.units import Crew, Ran, Survey, whole_file
 from gradlint.tape import Span
@@ -44,7 +45,8 @@ class Replay:
     def _surveys(self) -> None:
         surveys = dict(self.crew.survey(self.paths, self._begin))
         surveys |= dict(self.crew.survey(self.callers, lambda _: None))
-        self.surveys = {path: surveys[path] for path in (*self.paths, *self.callers)}
+        known = narrowed(surveys | around(self.crew, surveys))
+        self.surveys = {path: known[path] for path in (*self.paths, *self.callers)}
         for path in self.paths:
             if not self.surveys[path].read:
                 del self.left[path]
@@ -73,6 +75,17 @@ class Replay:
         total = 3 * len(self.paths)
         self.watch(min(self._begun, total), total, self.names[path])
         self._begun += 1
+
+
+def around(crew: Crew, surveys: Mapping[Path, Survey]) -> dict[Path, Survey]:
+    """The surveys of the project files that others import, directly or through others, and that are not among them."""
+    found: dict[Path, Survey] = {}
+    new: Mapping[Path, Survey] = surveys
+    while new:
+        imported = {Path(path) for survey in new.values() for path in survey.imports}
+        new = dict(crew.survey(sorted(imported - surveys.keys() - found.keys()), lambda _: None))
+        found |= new
+    return found
 
 
 def scripts(surveys: Mapping[Path, Survey]) -> list[Path]:

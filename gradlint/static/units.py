@@ -29,6 +29,19 @@ class Wanted(msgspec.Struct, frozen=True):
         return self.span in called if self.methods is None else all(m in called for m in self.methods)
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A function or a method, as far as its text tells whether it leads to a demand."""
+
+    span: Span  #: of its name
+    name: str
+    owner: str  #: its class
+    asks: bool  #: for a gradient, itself
+    uses: tuple[str, ...]
+    keeps: tuple[
+        tuple[str, str, bool], ...
+    ]  #: an attribute, the name of what is put there, whether that is called first
+
+
 class Survey(msgspec.Struct, frozen=True):
     """What a file's text says before anything is run."""
 
@@ -39,6 +52,10 @@ class Survey(msgspec.Struct, frozen=True):
     guarded: bool = False  #: has an `if __name__ == ...`
     acts: bool = False  #: does something when it is run
     wanted: tuple[Wanted, ...] = ()
+    parts: tuple[Part, ...] = ()  #: the functions and methods of `wanted`; empty if nothing is known of them
+    bound: tuple[tuple[str, str], ...] = ()  #: names that imports bind, with the project files they come from
+    bases: tuple[str, ...] = ()  #: names of the bases of its classes
+    asking: tuple[str, ...] = ()  #: names of library objects that ask when they are called
     sites: list[tuple[Span, str]] = []
     functions: list[tuple[int, int, str]] = []
     asked: dict[str, str] = {}  #: path -> what lay there: what the search for modules asked of the disk

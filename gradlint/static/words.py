@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+_MISSPELT = re.compile(r"requires?d?_?grads?(ient)?s?_?|requires?_?gradients?")
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t][^\n]*(?:\([^)]*\))?", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 #: text without which a file holds no demand, no hook and no declared loss
@@ -64,6 +65,11 @@ def may_demand(lines: Sequence[str], first: int, last: int, words: Sequence[str]
     """Whether a function or class on these lines of a file may ask for a gradient: by a word, or calling itself a loss."""
     text = "\n".join(lines[first - 1 : last])
     return any(word in text for word in (*_DEMANDS, *words)) or "loss" in text.lower()
+
+
+def misspelt(name: str) -> bool:
+    """Whether a name is meant to be `requires_grad` and is not."""
+    return name not in ("requires_grad", "requires_grad_") and _MISSPELT.fullmatch(name) is not None
 
 
 def names_a_loss(qualname: str) -> bool:

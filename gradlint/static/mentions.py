@@ -1,0 +1,105 @@
+"""What a function's text mentions: whether it asks for a gradient itself, and by which names it may come to one that does."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from gradlint.static.words import misspelt, names_a_loss
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+#: attributes whose very use is a demand, or makes one raise
+_ASKING = frozenset((
+    "backward", "manual_backward", "grad", "retain_grad", "numpy",
+    "grad_and_value", "functional_call", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "vhp", "vjp",
+))  # fmt: skip
+#: what asks for a gradient by whatever name it is imported, or is given what one is asked of
+_SOURCES = (
+    "torch.autograd.backward",
+    "torch.autograd.grad",
+    "torch.autograd.functional.",
+    "torch.func.",
+    "functorch.",
+    "torch.optim",
+)
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the rest of a file, the rows and the settings say of names."""
+
+    asking: Collection[str] = ()  #: names that ask wherever they are used
+    called: Collection[str] = ()  #: names of methods that a library calls for their gradient
+    arrays: Collection[str] = ()  #: what NumPy is called
+
+
+class Mentions(msgspec.Struct, frozen=True):
+    """Of one function. `keeps`: an attribute, the name of what is put there, whether that is called first."""
+
+    asks: bool
+    uses: tuple[str, ...]
+    keeps: tuple[tuple[str, str, bool], ...] = ()
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The names that imports anywhere in a file bind, with the dotted name of what they stand for; those of libraries count."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = ((alias.asname or alias.name.partition(".")[0], alias) for alias in node.names)
+            yield from ((name, alias.name if alias.asname else name) for name, alias in names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def asking(bound: Collection[tuple[str, str]]) -> set[str]:
+    """Those of the imported names that ask for a gradient wherever they are used."""
+    return {name for name, full in bound if full.startswith(_SOURCES) and "lr_scheduler" not in full}
+
+
+def mentions(function: Function, qualname: str, known: Known) -> Mentions:
+    """What a function mentions, its inner functions and decorators included."""
+    uses: set[str] = set()
+    keeps: dict[tuple[str, str, bool], None] = {}
+    asks = names_a_loss(qualname) or function.name in known.called
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute):
+            uses.add(node.attr)
+            asks = asks or _asks(node)
+        elif isinstance(node, ast.Name):
+            uses.add(node.id)
+        elif isinstance(node, ast.Call):
+            asks = asks or _converts(node, known.arrays)
+        elif isinstance(node, ast.Assign):
+            keeps.update(dict.fromkeys(_kept(node)))
+    asks = asks or not uses.isdisjoint(known.asking)
+    return Mentions(asks, tuple(sorted(uses)), tuple(keeps))
+
+
+def _asks(node: ast.Attribute) -> bool:
+    if node.attr in _ASKING or (node.attr.startswith("register_") and "hook" in node.attr) or node.attr == "optim":
+        return True
+    return isinstance(node.ctx, ast.Store) and (node.attr == "requires_grad" or misspelt(node.attr))
+
+
+def _converts(call: ast.Call, arrays: Collection[str]) -> bool:
+    """Whether NumPy is called on something: a tensor that requires grad makes that raise."""
+    base = call.func
+    while isinstance(base, ast.Attribute):
+        base = base.value
+    return (
+        isinstance(base, ast.Name)
+        and base.id in arrays
+        and any(not isinstance(given, ast.Constant) for given in (*call.args, *(k.value for k in call.keywords)))
+    )
+
+
+def _kept(node: ast.Assign) -> Iterator[tuple[str, str, bool]]:
+    """`self.attribute = name`, `self.attribute = Class(...)`."""
+    value = node.value
+    called = isinstance(value, ast.Call)
+    named = value.func if isinstance(value, ast.Call) else value
+    name = named.id if isinstance(named, ast.Name) else named.attr if isinstance(named, ast.Attribute) else ""
+    if name:
+        yield from ((target.attr, name, called) for target in node.targets if isinstance(target, ast.Attribute))
