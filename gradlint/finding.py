@@ -125,6 +125,16 @@ class Site(msgspec.Struct, frozen=True):
     reason: str = ""  #: why undecided
     cell: int | None = None  #: of a notebook: `span` is a place in this cell
 
+    @property
+    def file(self) -> str:
+        """The file it stands in."""
+        return self.span.file
+
+    @property
+    def range(self) -> Range:
+        """Where it stands there."""
+        return Range.of(self.span)
+
 
 def sort_key(finding: Finding) -> tuple[object, ...]:
     """The order of a report: file, line, column, rule, then the demand's file and place."""

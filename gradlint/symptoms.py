@@ -26,7 +26,19 @@ _FRAMES = (
     re.compile(r'^\s*File "(?P<file>[^"<>]+)", line (?P<line>\d+)', re.MULTILINE),
     re.compile(r"^(?P<file>[^\s:<>][^:\n<>]*\.py):(?P<line>\d+):", re.MULTILINE),  # as pytest prints them
     re.compile(r"^File (?P<file>[^\s:<>][^:\n<>]*\.py):(?P<line>\d+)\b", re.MULTILINE),  # as IPython does
+    re.compile(
+        r"^(?P<file>[^\s:<>][^:\n<>]*\.py) in [^\n]*\n(?:[^\n]+\n){0,9}?-+> (?P<line>\d+)\b", re.MULTILINE
+    ),  # and did
 )
+#: cells as IPython names them, from 8.5 on, before, and before 8
+_CELLS = (
+    re.compile(r"^Cell In ?\[(?P<prompt>\d+)\], line (?P<line>\d+)", re.MULTILINE),
+    re.compile(
+        r"^(?:Input In \[(?P<prompt>\d+)\], in|<ipython-input-(?P<old>\d+)-\w+> in)\b[^\n]*\n(?:[^\n]+\n){0,9}?-+> (?P<line>\d+)\b",
+        re.MULTILINE,
+    ),
+)
+_PAINT = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +51,14 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message: tuple[Message, ...]
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """A line of a traceback in the user's own code: in a file, or in the cell that ran as this number."""
+
+    line: int
+    path: Path | None = None
+    prompt: int | None = None
 
 
 class Symptom(msgspec.Struct, frozen=True):
@@ -64,11 +84,25 @@ def symptom(text: str) -> Symptom | None:
     return None
 
 
-def frames(text: str) -> list[tuple[Path, int]]:
-    """The user's own files and lines in a traceback, the innermost first."""
-    matches = sorted((m for pattern in _FRAMES for m in pattern.finditer(text)), key=lambda m: -m.start())
-    places = ((absolute(Path(m["file"]).expanduser()), int(m["line"])) for m in matches)
-    return list(dict.fromkeys((path, line) for path, line in places if _own(path)))
+def unpainted(text: str) -> str:
+    """A text as it was before a terminal's colours, which notebooks keep in their outputs."""
+    return _PAINT.sub("", text)
+
+
+def frames(text: str) -> list[Frame]:
+    """The user's own files, cells and lines in a traceback, the innermost first."""
+    found = [(m.start(), _in_file(m)) for pattern in _FRAMES for m in pattern.finditer(text)]
+    found += [(m.start(), _in_cell(m)) for pattern in _CELLS for m in pattern.finditer(text)]
+    ordered = (frame for _, frame in sorted(found, key=lambda pair: -pair[0]))
+    return list(dict.fromkeys(frame for frame in ordered if frame.path is None or _own(frame.path)))
+
+
+def _in_file(match: re.Match[str]) -> Frame:
+    return Frame(int(match["line"]), absolute(Path(match["file"]).expanduser()))
+
+
+def _in_cell(match: re.Match[str]) -> Frame:
+    return Frame(int(match["line"]), prompt=int(match["prompt"] or match.groupdict().get("old") or 0))
 
 
 def _own(path: Path) -> bool:

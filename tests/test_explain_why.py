@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click.testing
@@ -9,7 +10,7 @@ import pytest
 
 from gradlint.catalog import Catalog
 from gradlint.cli import main
-from gradlint.symptoms import frames, messages, symptom
+from gradlint.symptoms import Frame, frames, messages, symptom
 
 ATTACK = """\
 import torch
@@ -75,6 +76,85 @@ def test_explain_where_there_is_nothing() -> None:
 @pytest.mark.parametrize("place", ["attack.py", "attack.py:x", "nowhere.py:3"])
 def test_explain_refuses_what_is_no_place(place: str) -> None:
     assert invoke("explain", place).exit_code == 2
+
+
+CELLS = (
+    ("markdown", None, "# the gradient of an image"),
+    ("code", 7, ATTACK.partition("loss = ")[0].rstrip()),
+    ("code", 9, "%matplotlib inline\nloss = loss_of(image)\n(gradient,) = torch.autograd.grad(loss, image)"),
+    ("code", 11, "gradient.max("),
+)
+
+
+def notebook(path: Path) -> None:
+    cells = [
+        {"cell_type": kind, "metadata": {}, "source": source}
+        | ({"execution_count": prompt, "outputs": []} if prompt else {})
+        for kind, prompt, source in CELLS
+    ]
+    held = {"cells": cells, "metadata": {"language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(held), encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", ["attack.ipynb:cell:3:3", "attack.ipynb:cell 3:3:5"])
+def test_explain_a_line_of_a_cell(place: str, folder: Path) -> None:
+    notebook(folder / "attack.ipynb")
+    result = invoke("explain", place)
+    assert result.stdout.startswith("attack.ipynb:cell 3:3:15: torch.autograd.grad(loss, image)\n")
+    assert "asks for the gradient of: torch.rand(1, 4, requires_grad=True) (attack.ipynb:cell 2:5:9)" in result.stdout
+    assert " --> attack.ipynb:cell 2:9:18\n" in result.stdout
+    assert "error: attack.ipynb:cell 4:1:" in result.stderr, "a cell that is no Python costs only itself"
+    assert "  attack.ipynb:cell 3:3:15  torch" in invoke("explain", "attack.ipynb:cell:3:1").stdout
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("attack.ipynb:3", "a line of a notebook is one of a cell: attack.ipynb:cell:N:3"),
+        ("attack.ipynb:cell:1:1", "attack.ipynb: there is no Python in a cell 1"),
+        ("attack.py:cell:1:1", "attack.py: there is no Python in a cell 1"),
+    ],
+)
+def test_explain_says_how_places_of_notebooks_are_written(place: str, told: str, folder: Path) -> None:
+    notebook(folder / "attack.ipynb")
+    result = invoke("explain", place)
+    assert (result.exit_code, told in result.stderr) == (2, True)
+
+
+#: the same error as releases of IPython show it, the innermost last
+IN_CELLS = {
+    "8.31": """\
+\x1b[0;31mRuntimeError\x1b[0m                              Traceback (most recent call last)
+Cell \x1b[0;32mIn[9], line 3\x1b[0m
+\x1b[1;32m      2\x1b[0m loss = loss_of(image)
+\x1b[0;32m----> 3\x1b[0m (gradient,) = torch.autograd.grad(loss, image)
+""",
+    "8.4": """\
+RuntimeError                              Traceback (most recent call last)
+Input In [9], in <cell line: 3>()
+      1 get_ipython().run_line_magic('matplotlib', 'inline')
+      2 loss = loss_of(image)
+----> 3 (gradient,) = torch.autograd.grad(loss, image)
+""",
+    "7": """\
+RuntimeError                              Traceback (most recent call last)
+<ipython-input-9-f1b2a3c4d5e6> in <module>
+      1 get_ipython().run_line_magic('matplotlib', 'inline')
+      2 loss = loss_of(image)
+----> 3 (gradient,) = torch.autograd.grad(loss, image)
+""",
+}
+
+
+@pytest.mark.parametrize("release", IN_CELLS)
+def test_why_knows_the_cell_that_a_traceback_names(release: str, folder: Path) -> None:
+    notebook(folder / "attack.ipynb")
+    message = "\x1b[0;31mRuntimeError\x1b[0m: One of the differentiated Tensors does not require grad\n"
+    text = invoke("why", "attack.ipynb", given=IN_CELLS[release] + message).stdout
+    assert text.startswith("RuntimeError: One of the differentiated Tensors does not require grad\n")
+    assert "Suspects on the lines of the traceback (1):\n\nerror[detach]: " in text
+    elsewhere = IN_CELLS[release].replace("9", "7")
+    assert "Suspects (1):" in invoke("why", "attack.ipynb", given=elsewhere + message).stdout
 
 
 TRACEBACK = """\
@@ -166,11 +246,12 @@ def test_the_last_message_counts() -> None:
         '  File "attack.py", line 12, in <module>\n    x\n  File "right.py", line 3, in f\n',
         "attack.py:12: in <module>\n    x\nright.py:3: RuntimeError\n",
         "File attack.py:12, in f(x)\n     11 a\nFile right.py:3\n      2 b\n",
+        "attack.py in f(x)\n     11 a\n---> 12 b\n\nright.py in g(y)\n      2 b\n----> 3 c\n",
     ],
-    ids=["python", "pytest", "ipython"],
+    ids=["python", "pytest", "ipython", "ipython 7"],
 )
 def test_frames_of_several_tools_innermost_first(text: str, folder: Path) -> None:
-    assert frames(text) == [(folder / "right.py", 3), (folder / "attack.py", 12)]
+    assert frames(text) == [Frame(3, folder / "right.py"), Frame(12, folder / "attack.py")]
 
 
 def test_frames_of_libraries_are_left_out(tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ from gradlint.cli._report import Running, run_script, traced_options
 
 if TYPE_CHECKING:
     from gradlint.api import Outcome
-    from gradlint.finding import Finding, Range
+    from gradlint.finding import Finding, Place, Site, Step
     from gradlint.report import View
-    from gradlint.symptoms import Symptom
-
-Frame = tuple[Path, int]
+    from gradlint.symptoms import Frame, Symptom
+    from gradlint.texts import Texts
 
 
 @click.command(cls=Running, short_help="Explain a traceback or a message of PyTorch.")
@@ -45,9 +44,9 @@ def command(
         return
     if sys.stdin.isatty():
         common.note("paste the message or the traceback, then end the input")
-    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    text = symptoms.unpainted(sys.stdin.buffer.read().decode("utf-8", "replace"))
     symptom, frames = symptoms.symptom(text), symptoms.frames(text)
-    files = tuple(dict.fromkeys((*paths, *(str(path) for path, _ in frames))))
+    files = tuple(dict.fromkeys((*paths, *(str(frame.path) for frame in frames if frame.path))))
     if symptom is None and not files:
         raise click.UsageError("neither a message of PyTorch that gradlint knows nor a traceback through your files")
     common.write(common.plain(_meaning(symptom)))
@@ -72,7 +71,7 @@ def _by_running(ctx: click.Context, script: str, paths: tuple[str, ...], config_
         common.write(f"{script} ended without an exception.\n\n")
     for problem in done.outcome.problems:
         common.note(f"note: {problem}")
-    frames = [(discovery.absolute(span.file), span.line) for span in done.run.raised_at]
+    frames = [symptoms.Frame(span.line, discovery.absolute(span.file)) for span in done.run.raised_at]
     _told(ctx, msgspec.structs.replace(done.outcome, problems=()), color, symptom, frames)
 
 
@@ -104,24 +103,33 @@ def _checked(files: Sequence[str], config_file: Path | None) -> Outcome:
 
 def _answer(outcome: Outcome, view: View, symptom: Symptom | None, frames: Sequence[Frame]) -> str:
     """The findings: first those whose demand lies on the traceback, the innermost first, and the likeliest cause first."""
-    ranked = sorted(outcome.report.findings, key=lambda f: (_depth(f, frames), _rank(f, symptom)))
+    depths = {f.fingerprint: _depth(f, frames, outcome.texts) for f in outcome.report.findings}
+    ranked = sorted(outcome.report.findings, key=lambda f: (depths[f.fingerprint], _rank(f, symptom)))
     if not ranked:
         return _silence(outcome, frames)
-    close = [f for f in ranked if _depth(f, frames) < len(frames)]
+    close = [f for f in ranked if depths[f.fingerprint] < len(frames)]
     others = ranked[len(close) :]
     groups = (("Suspects on the lines of the traceback", close), ("Other suspects" if close else "Suspects", others))
     return "".join(f"{title} ({len(g)}):\n\n{common.findings_text(g, view)}" for title, g in groups if g)
 
 
-def _depth(finding: Finding, frames: Sequence[Frame]) -> int:
+def _depth(finding: Finding, frames: Sequence[Frame], texts: Texts) -> int:
     """How far the nearest frame on one of the finding's demands is from the innermost one."""
+    demands: list[Place | Step] = [s for s in finding.path if s.role == "demand"]
+    demands += finding.also
+    hits = (i for i, frame in enumerate(frames) if any(_holds(place, frame, texts) for place in demands))
+    return next(hits, len(frames))
+
+
+def _holds(place: Place | Step | Site, frame: Frame, texts: Texts) -> bool:
+    """Whether a frame lies on the lines of a place, in its file or its cell."""
     from gradlint.discovery import absolute
 
-    demands: list[tuple[str, Range]] = [(s.file, s.range) for s in finding.path if s.role == "demand"]
-    demands += ((place.file, place.range) for place in finding.also)
-    spans = [(absolute(file), place.start.line, place.end.line) for file, place in demands]
-    hits = (i for i, (path, line) in enumerate(frames) if any(p == path and a <= line <= b for p, a, b in spans))
-    return next(hits, len(frames))
+    if not place.range.start.line <= frame.line <= place.range.end.line:
+        return False
+    if place.cell is None:
+        return frame.path == absolute(place.file)
+    return frame.prompt is not None and frame.prompt == texts.notebooks[place.file].cells[place.cell].prompt
 
 
 def _rank(finding: Finding, symptom: Symptom | None) -> int:
@@ -132,17 +140,9 @@ def _rank(finding: Finding, symptom: Symptom | None) -> int:
 
 def _silence(outcome: Outcome, frames: Sequence[Frame]) -> str:
     """No suspects: say what is not known at the lines of the traceback."""
-    from gradlint.discovery import absolute
+    from gradlint.report._words import undecided
 
-    here = [
-        site
-        for site in outcome.sites
-        if site.verdict == "undecided"
-        and any(
-            absolute(site.span.file) == path and site.span.line <= line <= site.span.end_line for path, line in frames
-        )
-    ]
-    listed = "".join(
-        f"  {s.span.file}:{s.span.line}:{s.span.column}: {s.label}: undecided ({s.reason})\n" for s in here
+    here = [site for site in outcome.sites if any(_holds(site, frame, outcome.texts) for frame in frames)]
+    return common.plain(
+        "".join(f"{line}\n" for line in ("gradlint finds no suspect in these files.", *undecided(here)))
     )
-    return common.plain(f"gradlint finds no suspect in these files.\n{listed}")

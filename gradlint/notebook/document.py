@@ -42,6 +42,7 @@ class Cell(msgspec.Struct, frozen=True):
 
     number: int
     source: str
+    prompt: int | None = None  #: the number that the kernel gave it when it ran last, `In [3]`
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -107,7 +108,8 @@ def _code(number: int, cell: object) -> Cell | None:
         source = "".join(part for part in source if isinstance(part, str))
     if not isinstance(source, str) or not _speaks_python(cell):
         return None
-    return Cell(number, _LINE.sub("\n", _whole(source)))
+    prompt = cell.get("execution_count", cell.get("prompt_number"))
+    return Cell(number, _LINE.sub("\n", _whole(source)), prompt if isinstance(prompt, int) else None)
 
 
 def _whole(text: str) -> str:

@@ -108,7 +108,7 @@ def plural(count: int, word: str) -> str:
 def undecided(sites: Iterable[Site]) -> list[str]:
     """A line for every demand without a verdict."""
     return [
-        f"{at(s.span.file, Range.of(s.span), s.cell)}: undecided: {s.label}: {s.reason or 'no reason known'}"
+        f"{at(s.file, s.range, s.cell)}: undecided: {s.label}: {s.reason or 'no reason known'}"
         for s in sites
         if s.verdict == "undecided"
     ]
