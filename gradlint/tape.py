@@ -203,7 +203,7 @@ class Hook(msgspec.Struct, frozen=True):
 class Note(msgspec.Struct, frozen=True):
     """Something the program wrote that does not do what it says: a flag nobody reads, a capture that is overwritten."""
 
-    kind: Literal["module-flag", "misspelt-flag", "overwritten", "written-view"]
+    kind: Literal["module-flag", "misspelt-flag", "overwritten", "written-view", "written-leaf"]
     span: Span
     label: str
     time: int
@@ -225,3 +225,4 @@ class Tape(msgspec.Struct):
     notes: list[Note] = []
     needs: list[Need] = []
     changes: list[Change] = []
+    untaken: list[str] = []  #: the names that stand in branches which a whole run did not take

@@ -54,6 +54,7 @@ class Graph:
         self.demands, self.hooks = tape.demands, tape.hooks
         self.captures: dict[int, list[Capture]] = {}
         self.needs = tape.needs
+        self.untaken = frozenset(tape.untaken)
         self.changes: dict[int, list[Change]] = {}
         self.ordered = True
         for edge in tape.edges:

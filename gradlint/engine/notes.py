@@ -12,7 +12,7 @@ from gradlint.engine.verdict import Verdict
 from gradlint.finding import Finding, Step
 from gradlint.tape import Note
 
-FLAG, OVERWRITTEN = "module-requires-grad", "overwritten-capture"
+FLAG, LEAF, OVERWRITTEN = "module-requires-grad", "written-leaf", "overwritten-capture"
 
 
 def judge(case: Case, notes: Iterable[Note], verdicts: list[Verdict]) -> list[Verdict]:
@@ -52,6 +52,9 @@ def _finding(case: Case, note: Note) -> Finding | None:
         case "misspelt-flag":
             message = f"{note.label} sets an attribute that nothing reads: the flag is called requires_grad"
             return finding(case, Claim("other", "", note.span, message, (_at(note),), slug=FLAG))
+        case "written-leaf":
+            message = f"{note.label} changes a leaf that requires grad in place: that raises"
+            return finding(case, Claim("other", "", note.span, message, tuple(_steps(note)), slug=LEAF))
         case "written-view":
             message = f"{note.cause_label} changes in place what the full backward hook watches: that raises"
             return finding(

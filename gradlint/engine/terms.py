@@ -85,9 +85,23 @@ def forgotten(case: Case, demand: Demand, root: int) -> list[Finding]:
         if not (edge.term and edge.time < demand.time) or graph.values[edge.dst].joined or not others:
             continue
         reached = graph.reach([edge.dst, *others], CUTS)
-        if all(graph.certain[o] for o in others) and not any(r in reached for r in roots) and _in_sight(graph, reached):
+        if (
+            _named_here(graph, edge.dst)
+            and all(graph.certain[o] for o in others)
+            and not any(r in reached for r in roots)
+            and _in_sight(graph, reached)
+        ):
             return [f for f in (_forgotten(case, demand, root, others[0], edge.dst),) if f is not None]
     return []
+
+
+def _named_here(graph: Graph, value: int) -> bool:
+    """Whether a value has a name of its own, and none that another way of running the program reads."""
+    kept = [c for c in graph.captures.get(value, ()) if c.kind in paths.NAMES]
+    named = [c for c in kept if c.kind != "item"]
+    return (
+        bool(named) and len(named) == len(kept) and graph.untaken.isdisjoint(c.label.rpartition(".")[2] for c in named)
+    )
 
 
 def _in_sight(graph: Graph, values: Iterable[int]) -> bool:

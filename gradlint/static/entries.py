@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gradlint.finding import FileError
-from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports, mentions
+from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports, mentions, untaken
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.asking import Libraries
@@ -298,7 +298,7 @@ def _collect(m: Machine, ran: Ran, before: Counter[str] | None = None, hooked: l
     ran.called, ran.measured, ran.own_calls = set(m.called), set(m.measured), set(m.own_calls)
     ran.reached = set(m.sites)
     ran.context = set(m.read)
-    ran.tape = m.tape.tape(hooks.records(m) if hooked is None else hooked, flags.notes(m))
+    ran.tape = m.tape.tape(hooks.records(m) if hooked is None else hooked, flags.notes(m), untaken.words(m))
 
 
 def _closures(m: Machine) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from gradlint.static import attributes, builtin, calls, containers, modes, overwrites, tensors
+from gradlint.static import attributes, builtin, calls, containers, modes, overwrites, tensors, untaken
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
@@ -299,6 +299,7 @@ def _if_exp(m: Machine, frame: Frame, node: p.IfExp) -> Val:
     test = evaluate(m, frame, node.test)
     known = truth(m, test)
     if known is not None:
+        untaken.pass_over(m, frame, [node.orelse if known else node.body])
         return evaluate(m, frame, node.body if known else node.orelse)
     results: list[Val] = []
 

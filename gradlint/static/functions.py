@@ -17,6 +17,7 @@ from gradlint.static import (
     hooks,
     modules,
     overwrites,
+    storage,
     tensors,
     unknowns,
 )
@@ -94,6 +95,7 @@ def _detach(m: Machine, value: Tensor, args: Args) -> Val:
     made = Tensor(node)
     made.cells["$alias"] = value
     overwrites.alias(m, value, made)
+    storage.share(m, made, value)
     return made
 
 

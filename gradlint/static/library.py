@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradlint.static import builtin_functions, calls, declared, functions, gradients, modes, modules, needs, overwrites
+from gradlint.static import (
+    builtin_functions,
+    calls,
+    declared,
+    functions,
+    gradients,
+    modes,
+    modules,
+    needs,
+    overwrites,
+    tensors,
+)  # fmt: skip
 from gradlint.static.arguments import Args
 from gradlint.static.lineage import canonical
 from gradlint.static.machine import Machine
@@ -26,9 +37,7 @@ def call(m: Machine, name: str, args: Args) -> Val:
     if name in modes.NAMES or name in modes.SWITCHES:
         return modes.make(m, name, args)
     if name.startswith("torch.Tensor.") and isinstance(args.get(0), Tensor):
-        from gradlint.static.tensors import method
-
-        return method(
+        return tensors.method(
             m, args.get(0), name.rsplit(".", 1)[-1], Args(args.span, args.frame, args.positional[1:], args.keywords)
         )
     if modules.is_module_class(m, name):
@@ -47,6 +56,8 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Ins
     """Apply a row, in the grad mode it says; `holder` is the library object whose method it is."""
     if row.demand:
         declared.ask(m, row, holder, args)
+    if row.inplace and receiver is None and isinstance(args.get(0), Tensor):
+        return _in_place(m, row, op, args)
     if row.mode == "no-grad":
         return _without_grad(m, row, op, [v for v in (receiver, *args.all()) if v is not None], args)
     result = apply(m, row, op, receiver, args)
@@ -58,6 +69,18 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Ins
         m.set(written, NODE, result.cells[NODE])
         return written
     return result
+
+
+def _in_place(m: Machine, row: Row, op: str, args: Args) -> Val:
+    """`torch.relu_(x)`, `nn.init.normal_(w)`: the first argument is written and handed back; an initialisation has no graph."""
+    written: Tensor = args.get(0)
+    if row.mode != "no-grad":
+        rest = Args(args.span, args.frame, args.positional[1:], args.keywords)
+        return tensors.change(m, written, op.rsplit(".", 1)[-1].rstrip("()"), row, rest)
+    nodes_used(m, tuple(args.all()))
+    overwrites.written(m, written, args.span)
+    needs.changed(m, written, args.span)
+    return written
 
 
 def _without_grad(m: Machine, row: Row, op: str, given: list[Val], args: Args) -> Val:

@@ -97,6 +97,7 @@ class Machine:
         self.stumbled = False  #: whether a statement failed and was passed over: what it should have done is missing
         self.flags: list[tuple[Instance | None, Note]] = []  #: flags that switch nothing
         self.flags_read: dict[int, Instance] = {}  #: the owners, by id
+        self.untaken: set[tuple[str, int, int]] = set()  #: the lines of branches that were not run (see `untaken`)
         self.pass_begun = 0  #: when the outermost forward pass that is running began; 0 outside of any
         self.rehearsing = False  #: a hook is run to see what it would write
 

@@ -23,6 +23,7 @@ NAMES: dict[str, tuple[bool, bool]] = {
     "torch.autograd.grad_mode.enable_grad": (True, False),
 }
 YIELDED = "$yielded"  #: the cell of a generator's frame that holds the mode it yields in
+SWITCHED = "torch.set_grad_enabled"  #: the label of a mode that was on, or may have been
 SWITCHES = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled", "torch.autograd.grad_mode.set_grad_enabled")
 
 
@@ -54,7 +55,7 @@ def make(m: Machine, name: str, args: Args) -> Val:
 def _switch(m: Machine, args: Args) -> Val:
     flag = args.get(0, "mode")
     enabled = flag if isinstance(flag, bool) else True  # an unknown flag: silence
-    mode = Mode(enabled, args.span, "torch.set_grad_enabled(False)" if not enabled else "torch.set_grad_enabled")
+    mode = Mode(enabled, args.span, SWITCHED if enabled else f"{SWITCHED}(False)")
     before = m.mode
     m.set(m.state, "mode", _effective(before, mode))
     m.set(m.state, ("before", id(mode)), before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from gradlint.static import calls, gradients, hooks, layers, modules
+from gradlint.static import calls, gradients, hooks, layers, modules, needs
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -140,6 +140,9 @@ def _load_state_dict(m: Machine, value: Instance, args: Args) -> Val:
             live = [n for o in options(held) if isinstance(o, Tensor) and m.tape.requires[n := o.cells[NODE]] != "no"]
             for parameter in meant if live else ():
                 _overwrite(m, parameter, live, args.span)
+    if args.get(1, "strict", True) is True:  # every parameter gets a value, or it raises
+        for _, parameter in modules.named_parameters(m, value):
+            needs.changed(m, parameter, args.span)
     return Unknown("load_state_dict(...)")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from gradlint.catalog import Row
+from gradlint.static import storage
 from gradlint.static.machine import Machine
 from gradlint.static.values import NODE, Tensor, Val
 from gradlint.tape import Span
@@ -40,9 +41,10 @@ def kept_by_operator(m: Machine, op: str, left: Val, right: Val, made: Val, span
 
 
 def changed(m: Machine, value: Tensor, span: Span) -> None:
-    """A tensor certainly gets other numbers in place."""
+    """A tensor certainly gets other numbers in place, and so does what shares them."""
     if not m.doubt and not m.rehearsing:
-        m.tape.change(value.cells[NODE], span, m.text(span))
+        for node in dict.fromkeys(t.cells[NODE] for t in storage.sharing(value)):
+            m.tape.change(node, span, m.text(span))
 
 
 def _requires(m: Machine, value: Val) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from gradlint.static import demands, gradients, needs
+from gradlint.static import demands, gradients, needs, storage
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input, answer
@@ -169,6 +169,7 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         return m.unknown(m.text(args.span))
     node = compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign, view=row.view)
     made = wrap(m, row, node, receiver, inputs)
+    storage.view(m, made, args.get(0) if receiver is None else receiver, row)
     needs.kept(m, row, op, args.positional if receiver is None else [receiver, *args.positional], made, args.span)
     return made
 

@@ -7,22 +7,36 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from gradlint.static import attributes, builtin, calls, classes, containers, hooks, imports, modes, modules, tensors
+from gradlint.static import (
+    attributes,
+    builtin,
+    calls,
+    classes,
+    containers,
+    hooks,
+    imports,
+    modes,
+    modules,
+    storage,
+    tensors,
+    untaken,
+)  # fmt: skip
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
 from gradlint.static.expressions import binary, compare, evaluate, narrow, truth
 from gradlint.static.machine import BREAK, CONTINUE, NORMAL, RETURN, Machine
-from gradlint.static.values import Frame, Function, Generator, Instance, Lib, Mode, Raised, Unknown, Val, options
+from gradlint.static.values import Alt, Frame, Function, Generator, Instance, Lib, Mode, Raised, Unknown, Val, options
 
 EXPLICIT = "raise"  #: the kind of a `Raised` that comes from a raise statement
 
 
 def block(m: Machine, frame: Frame, body: tuple[p.Stmt, ...]) -> str:
     """Run statements in order until one leaves."""
-    for statement in body:
+    for i, statement in enumerate(body, 1):
         signal = execute(m, frame, statement)
         if signal != NORMAL:
+            untaken.pass_over(m, frame, body[i:])
             return signal
     return NORMAL
 
@@ -188,6 +202,7 @@ def _if(m: Machine, frame: Frame, node: p.If) -> str:
     known = truth(m, test)
     if known is not None:
         narrow(m, frame, node.test, test, known)
+        untaken.pass_over(m, frame, node.orelse if known else node.body)
         return block(m, frame, node.body if known else node.orelse)
 
     def arm(body: tuple[p.Stmt, ...], outcome: bool) -> Callable[[], str]:
@@ -359,9 +374,12 @@ def _enter(m: Machine, frame: Frame, node: p.With, index: int) -> str:
             return _around(m, context, inside)
         case Instance() if not isinstance(context.cls, Lib):
             return _managed(m, frame, context, span, inside)
+    unknown = m.state.cells.get(storage.INSIDE_UNKNOWN, 0)
+    m.set(m.state, storage.INSIDE_UNKNOWN, unknown + isinstance(context, (Unknown, Alt)))
     try:
         return inside(builtin.enter(m, frame, context, span))
     finally:
+        m.set(m.state, storage.INSIDE_UNKNOWN, unknown)
         if hooks.is_handle(context):
             hooks.remove(m, context, span)
 

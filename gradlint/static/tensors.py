@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlint.static import flags, functions, gradients, needs, overwrites, unknowns
+from gradlint.static import flags, functions, gradients, needs, overwrites, storage, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -98,7 +98,9 @@ def read(m: Machine, value: Tensor, name: str, span: Span) -> Val:
         case "is_leaf":
             return m.tape.values[value.cells[NODE]].leaf or Scalar()
     if name in _VIEWS:
-        return Tensor(compute(m, f".{name}", [Input(value.cells[NODE])], span, view=True), value)
+        made = Tensor(compute(m, f".{name}", [Input(value.cells[NODE])], span, view=True), value)
+        storage.view(m, made, value)
+        return made
     if not name.startswith("_") and name not in functions.METHODS and m.catalog.row(f"{TENSOR}.{name}") is None:
         return _part(m, value, name, span)
     return Native(value, name)
@@ -252,8 +254,8 @@ def change(m: Machine, value: Tensor, name: str, row: object, args: Args) -> Val
 def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span) -> None:
     """Give an object a new node after it was written in place."""
     overwrites.written(m, value, span)
-    if "$alias" not in value.cells:  # what is written by way of `.data` goes unseen by autograd
-        needs.changed(m, value, span)
+    needs.changed(m, value, span)
+    storage.refused(m, value, span)
     old = value.cells[NODE]
     leaf = m.tape.values[old].leaf and m.tape.requires[old] != "no"
     if m.mode.enabled is False and (leaf or m.tape.requires[old] != "no"):
@@ -349,6 +351,7 @@ def binary_in_place(m: Machine, op: str, present: Val, value: Val, span: Span) -
         return NotImplemented
     old = present.cells[NODE]
     if m.tape.requires[old] == "no" and not m.tape.into[old] and not nodes_used(m, value):
+        needs.changed(m, present, span)
         return present
     inputs = _operands(m, op, present, value)
     before = present.cells[NODE]
@@ -399,7 +402,10 @@ def element(m: Machine, value: Val, index: Val, span: Span) -> Val:
     node = compute(m, "[...]", inputs, span, view=len(inputs) == 1)
     if isinstance(index, str):  # what has names is a record of several tensors: labels and indices are among them
         m.tape.doubt(node)
-    return Tensor(node, value)
+    made = Tensor(node, value)
+    if storage.basic(index):
+        storage.view(m, made, value)
+    return made
 
 
 def set_element(m: Machine, receiver: Val, index: Val, value: Val, span: Span) -> None:
@@ -413,6 +419,8 @@ def set_element(m: Machine, receiver: Val, index: Val, value: Val, span: Span) -
         return
     if given or m.tape.requires[receiver.cells[NODE]] != "no":
         repoint(m, receiver, "[...] =", [Input(receiver.cells[NODE]), *given], span)
+    else:
+        needs.changed(m, receiver, span)
 
 
 def _of_tensors(m: Machine, nodes: list[int]) -> bool:
