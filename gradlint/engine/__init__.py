@@ -104,6 +104,7 @@ def _of_parts(case: Case, demand: Demand, root: int) -> list[Finding | None]:
     return [
         terms.lost_derivative(case, demand, root),
         *terms.dead_terms(case, demand, root),
+        *terms.unstepped(case, demand, root),
         *terms.forgotten(case, demand, root),
     ]
 

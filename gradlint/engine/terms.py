@@ -74,6 +74,31 @@ def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
     return [f for f in found if f is not None]
 
 
+def unstepped(case: Case, demand: Demand, root: int) -> list[Finding]:
+    """A summand that reaches only parameters which no optimizer steps with this gradient, and those it does step only by a cut."""
+    graph = case.graph
+    parts = summands(graph, root) if demand.unused else []
+    sources = {p: _sources(graph, p) for p in parts if not graph.unknown[p] and not graph.joined[p]}
+    idle = [p for p, leaves in sources.items() if leaves and leaves <= set(demand.unused)]
+    trained = {leaf for p in sources if p not in idle for leaf in sources[p] if leaf not in demand.unused}
+    found = []
+    for part in idle if trained else ():
+        edges = frontier(graph, frozenset(graph.reach(trained, CUTS)), part)
+        if edges:
+            message = (
+                f"{name(case, demand, part)} in the loss {name(case, demand, root)} reaches only parameters"
+                " that no optimizer steps with it"
+            )
+            way = graph.way(edges, root, over=part)
+            found.append(cut_claim(case, demand, way, message, contract="dead-term"))
+    return [f for f in found if f is not None]
+
+
+def _sources(graph: Graph, value: int) -> set[int]:
+    """The leaves that a gradient from here arrives at."""
+    return {a for a, strength in graph.towards(value).items() if strength > CUTS and is_source(graph.values[a])}
+
+
 def forgotten(case: Case, demand: Demand, root: int) -> list[Finding]:
     """A live summand that was added to this very loss, in a sum that nobody differentiates: `loss` is, `total` is not."""
     graph = case.graph

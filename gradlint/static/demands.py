@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradlint.static import exposure, gradients, hooks, overwrites
+from gradlint.static import exposure, gradients, hooks, overwrites, training
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
@@ -173,6 +173,7 @@ def end_of_run(m: Machine) -> None:
     roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
     if not m.whole or not roots:
         return
+    training.note_unused(m)
     outside = exposure.seen_outside(m)
     by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
     for optimizer, parameters in m.state.cells.get("stepped", ()):

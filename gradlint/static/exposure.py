@@ -68,12 +68,17 @@ def expose(m: Machine, values: Iterable[Val]) -> None:
 
 def seen_outside(m: Machine) -> set[int]:
     """The identities of all objects that can be reached from what code outside has got."""
-    found: set[int] = set()
+    return {id(value) for value in objects_outside(m)}
+
+
+def objects_outside(m: Machine) -> list[Val]:
+    """All objects that can be reached from what code outside has got."""
+    found: dict[int, Val] = {}
     todo: list[Val] = list(m.exposed.values())
     while todo and len(found) < REACH:
         value = todo.pop()
         if id(value) in found or isinstance(value, (Lib, str, int, float)) or value is None:
             continue
-        found.add(id(value))
+        found[id(value)] = value
         todo.extend(held(value))
-    return found
+    return list(found.values())

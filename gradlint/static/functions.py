@@ -56,6 +56,7 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
     node = value.cells[NODE]
     known = m.tape.values[node]
     requires = m.tape.requires[node]
+    m.reflagged.add((known.span, known.label))
     if flag is True:
         if requires == "yes" or (requires == "maybe" and not known.leaf):
             return

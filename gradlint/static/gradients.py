@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradlint.static import exposure, hooks, needs, overwrites
+from gradlint.static import exposure, hooks, needs, overwrites, training
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
 from gradlint.static.store import MISSING
@@ -25,6 +25,7 @@ ASSIGNED = "assigned"  #: of the run: the leaves that the program trains by hand
 def read(m: Machine, value: Tensor, span: Span) -> Val:
     """`tensor.grad`: the same object every time; it becomes a demand when it is used."""
     given = value.cells.get("$grad", MISSING)
+    m.looked_at.add(value.cells[NODE])
     if given is MISSING or given is None:
         node = value.cells[NODE]
         roots = m.state.cells["roots"]
@@ -143,6 +144,8 @@ def clear(m: Machine, value: Tensor, span: Span, to_none: bool | None) -> None:
 
 def clear_all(m: Machine, values: Iterable[Tensor], span: Span, flag: Val) -> None:
     """`zero_grad(set_to_none=flag)` of a module or an optimizer; the default is to set None (torch 2.0)."""
+    values = list(values)
+    training.cleared(m, values)
     for value in values:
         clear(m, value, span, flag if isinstance(flag, bool) else None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradlint.static import calls, gradients, hooks, library, methods, modules, needs, overwrites, settings
+from gradlint.static import calls, gradients, hooks, library, methods, modules, needs, overwrites, settings, training
 from gradlint.static.arguments import Args
 from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
@@ -291,6 +291,8 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
         return None
     if "$params" in value.cells:
         return _optimizer_method(m, value, short, args)
+    if isinstance(args.get(0), Instance) and "$params" in args.get(0).cells and short in ("step", "unscale_"):
+        return _optimizer_method(m, args.get(0), short, Args(args.span, args.frame))  # `scaler.step(optimizer)`
     if getattr(value.cls, "name", "") == settings.PARSER:
         return settings.method(m, value, short, args)
     if short == "save_for_backward":
@@ -325,6 +327,7 @@ def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val
         else:
             for _ in range(2 if value.cls.name.endswith(".LBFGS") else 1):  # it evaluates many times a step
                 calls.call(m, closure, Args(args.span, args.frame))
+        training.stepped(m, value.cells["$params"])
         entry = (value, value.cells["$params"])
         m.set(m.state, "stepped", tuple({id(e[0]): e for e in (*m.state.cells.get("stepped", ()), entry)}.values()))
         return None

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gradlint.catalog import Catalog
     from gradlint.static.hooks import Registration
     from gradlint.static.imports import Project
+    from gradlint.static.training import Update
 
 Seen = set[int]  #: objects that were visited, by id
 
@@ -97,6 +98,9 @@ class Machine:
         self.stumbled = False  #: whether a statement failed and was passed over: what it should have done is missing
         self.flags: list[tuple[Instance | None, Note]] = []  #: flags that switch nothing
         self.flags_read: dict[int, Instance] = {}  #: the owners, by id
+        self.updates: list[Update] = []  #: steps of optimizers, and gradients thrown away
+        self.looked_at: set[int] = set()  #: leaves whose gradient the program reads itself
+        self.reflagged: set[tuple[Span, str]] = set()  #: leaves of which there were several, one after another
         self.untaken: set[tuple[str, int, int]] = set()  #: the lines of branches that were not run (see `untaken`)
         self.pass_begun = 0  #: when the outermost forward pass that is running began; 0 outside of any
         self.rehearsing = False  #: a hook is run to see what it would write

@@ -1,0 +1,68 @@
+"""What becomes of the gradients that a backward leaves: an optimizer steps with them, or they are thrown away unused.
+
+Asked at the end of a whole run of which all is known. A gradient that the program looks at itself counts as used, and so
+does that of a parameter which unknown code has got, or of one that may be the same as another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from gradlint.static import exposure
+from gradlint.static.machine import Machine
+from gradlint.static.values import NODE, Instance, Tensor
+from gradlint.tape import Demand, Flow, Span
+
+
+class Update(NamedTuple):
+    """An optimizer stepped, or gradients were certainly thrown away."""
+
+    time: int
+    step: bool
+    leaves: frozenset[int]
+
+
+def stepped(m: Machine, parameters: Iterable[Tensor]) -> None:
+    """An optimizer steps: whatever gradients are there are used."""
+    m.updates.append(Update(m.tape.tick(), True, frozenset(p.cells[NODE] for p in parameters)))
+
+
+def cleared(m: Machine, parameters: Iterable[Tensor]) -> None:
+    """Gradients are thrown away; perhaps only, where it hangs on a condition."""
+    if not m.doubt:
+        m.updates.append(Update(m.tape.tick(), False, frozenset(p.cells[NODE] for p in parameters)))
+
+
+def note_unused(m: Machine) -> None:
+    """Write on every backward which leaves it left gradients for that nobody used."""
+    if m.outside_code or m.stumbled or not any(u.step for u in m.updates):
+        return
+    outside = exposure.objects_outside(m)
+    if any(isinstance(v, Instance) and "$params" in v.cells for v in outside):
+        return
+    seen = {v.cells[NODE] for v in outside if isinstance(v, Tensor)} | m.looked_at
+    for demand in [d for d in m.tape.demands if d.kind == "backward" and d.certain and not d.unknown]:
+        unused = tuple(sorted(_unused(m, demand, seen)))
+        if unused:
+            m.tape.demands[demand.id] = msgspec.structs.replace(demand, unused=unused)
+
+
+def _unused(m: Machine, demand: Demand, seen: set[int]) -> Iterator[int]:
+    reached = m.tape.ancestors(demand.roots, Flow.CARRIES)
+    later = [u for u in m.updates if u.time > demand.time]
+    twins = {_origin(m, leaf) for u in later if u.step for leaf in u.leaves if _origin(m, leaf) in m.reflagged}
+    for leaf in reached - seen:
+        known = m.tape.values[leaf]
+        if known.leaf and known.parameter and m.tape.requires[leaf] == "yes" and _origin(m, leaf) not in twins:
+            first = next((u for u in later if leaf in u.leaves), None)
+            if first is None or not first.step:
+                yield leaf
+
+
+def _origin(m: Machine, leaf: int) -> tuple[Span, str]:
+    """Where a leaf was made: freezing and loading make new leaves of one parameter."""
+    known = m.tape.values[leaf]
+    return known.span, known.label
