@@ -244,3 +244,16 @@ def pictured(factor: Kind) -> Tape:
 def test_what_met_something_unknown_may_have_met_its_gradient() -> None:
     assert found(pictured(Kind.TENSOR)) == [("cam-numpy-features", 12, "info")]
     assert found(pictured(Kind.UNKNOWN)) == []
+
+
+# --- off the path ----------------------------------------------------------------------------------------------------
+
+
+def test_where_the_other_tensor_goes_in_is_a_cause() -> None:
+    copied = Edge(0, 1, at(3), "clone", Flow.CARRIES, 3)
+    used = Edge(0, 2, at(5), "model(image)", Flow.CARRIES, 5)
+    asked = Demand(0, "autograd.grad", at(7), "grad(score, x)", 7, (2,), (1,), ("x",), whole=True)
+    tape = Tape(values=[leaf(0), made(1), made(2)], edges=[copied, used], demands=[asked])
+    (told,) = findings(tape)
+    assert told.contract == "off-path"
+    assert [s.range.start.line for s in told.path if s.role == "cause"] == [5]

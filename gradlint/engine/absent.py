@@ -50,8 +50,21 @@ def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
         return None
     capture, place = _kept(graph, target, demand)
     message = f"{name(case, demand, demand.roots[-1])} was not computed from {name(case, demand, target)}"
-    steps = paths.ended([capture], demand)
+    steps = paths.ended([capture, *_instead(graph, target, demand)], demand)
     return finding(case, Claim("off-path", "", place, message, steps, likely=not demand.certain))
+
+
+def _instead(graph: Graph, target: int, demand: Demand) -> list[Step]:
+    """Where what the target was made of goes into the root by itself: a function that reads another tensor than it was given."""
+    forerunners = graph.towards(target)
+    into = [
+        e for root in demand.roots for a in graph.towards(root) if a in forerunners
+        for e in graph.out[a] if e.dst in graph.towards(root) and e.dst not in forerunners
+    ]  # fmt: skip
+    first = min(into, key=lambda e: (e.time < graph.values[target].time, e.time), default=None)
+    if first is None:
+        return []
+    return [paths.step("cause", first.at or first.span, f"{paths.name(graph, first.src, first.time)} goes in here")]
 
 
 def plain_input(case: Case, demand: Demand, target: int) -> Finding | None:
