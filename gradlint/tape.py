@@ -168,7 +168,9 @@ class Demand(msgspec.Struct, frozen=True):
     kept: int = -1  #: with cleared: the gradient itself, where the program uses it by a name of its own
     raises: bool = False  #: for hook-read: the program fails here
     closed: bool = False  #: for optimizer: only known code has had its parameters, so all backwards are on the tape
-    unused: tuple[int, ...] = ()  #: for backward: parameters whose gradient from here no optimizer steps with
+    #: for backward: parameters whose gradient from here no optimizer steps with; for optimizer: what it steps, if all of it
+    #: was frozen whenever it did
+    unused: tuple[int, ...] = ()
     hooks: tuple[int, ...] = ()  #: for hook-read: the hooks (by index) that would have filled what is missing
 
 

@@ -47,8 +47,15 @@ def _taken_apart(graph: Graph, value: int, parts: list[frozenset[int]]) -> froze
     if not graph.values[value].joined:
         return frozenset().union(*parts)
     alive = [frozenset(p for p in some if graph.bare[p] > ZEROES) for some in parts]
+    if all(live and any(_lost(graph, p) for p in some - live) for some, live in zip(parts, alive, strict=True)):
+        return frozenset().union(*parts)  # whichever it is, it has lost a part
     dead = {p for i, some in enumerate(parts) for p in some - alive[i] if _lost_everywhere(p, alive[i], parts, alive)}
     return frozenset(dead).union(*alive) if dead else frozenset((value,))
+
+
+def _lost(graph: Graph, part: int) -> bool:
+    """A summand that data of a source went into, and no gradient comes out of."""
+    return graph.bare[part] in (SELECTS, CUTS, ZEROES) and any(is_source(graph.values[a]) for a in graph.towards(part))
 
 
 def _lost_everywhere(
@@ -67,9 +74,7 @@ def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
         return []
     found = []
     for part in parts:
-        ancestors = graph.towards(part)
-        dead = graph.bare[part] in (SELECTS, CUTS, ZEROES) and any(is_source(graph.values[a]) for a in ancestors)
-        if dead and not any(a in ancestors for a in alive):
+        if _lost(graph, part) and not any(a in graph.towards(part) for a in alive):
             found.append(_dead_term(case, demand, root, part))
     return [f for f in found if f is not None]
 
@@ -215,7 +220,7 @@ def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Findi
     Roots in `broken` have a finding of their own, which explains the parameters that lead to them.
     """
     graph = case.graph
-    idle = _idle(case, demand)
+    idle = _idle(case, demand) or _all_frozen(case, demand)
     if idle is not None:
         return [idle]
     best = {t: max((graph.towards(r).get(t, NOTHING) for r in demand.roots), default=NOTHING) for t in demand.targets}
@@ -293,6 +298,21 @@ def _idle(case: Case, demand: Demand) -> Finding | None:
     steps = [paths.taken(graph, used[0], demand.time), *_ends(graph, used[0])]
     message = f"{demand.label} steps parameters that send nothing to any loss of this run: they never get a gradient"
     return finding(case, Claim("untrained", "", demand.span, message, paths.ended(steps, demand)))
+
+
+def _all_frozen(case: Case, demand: Demand) -> Finding | None:
+    """Everything that an optimizer steps had been frozen, and took part in a forward pass all the same."""
+    graph = case.graph
+    places = {graph.values[t].frozen_at for t in demand.unused if graph.out[t]}
+    frozen = max((place for place in places if place is not None), default=None)
+    if frozen is None:
+        return None
+    steps = [
+        paths.step("cause", frozen, "requires_grad switched off"),
+        paths.step("step", demand.span, demand.label),
+    ]
+    message = f"{demand.label} steps nothing but frozen parameters: none of them gets a gradient"
+    return finding(case, Claim("untrained", "", frozen, message, paths.ended(steps, demand)))
 
 
 def _ends(graph: Graph, value: int) -> list[Step]:

@@ -181,7 +181,8 @@ def end_of_run(m: Machine) -> None:
         nodes = [n for n in dict.fromkeys(p.cells[NODE] for p in parameters) if n not in by_hand]
         labels = [m.tape.values[n].label for n in nodes]
         span = optimizer.span
+        frozen = training.frozen_always(m, optimizer) if closed else ()
         m.tape.demand(
             kind="optimizer", span=span, label=m.text(span), roots=tuple(roots), targets=tuple(nodes),
-            target_labels=tuple(labels), whole=True, certain=True, stack=(), closed=closed and len(nodes) == len(parameters),
+            target_labels=tuple(labels), whole=True, certain=True, stack=(), closed=closed and len(nodes) == len(parameters), unused=frozen,
         )  # fmt: skip

@@ -327,7 +327,7 @@ def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val
         else:
             for _ in range(2 if value.cls.name.endswith(".LBFGS") else 1):  # it evaluates many times a step
                 calls.call(m, closure, Args(args.span, args.frame))
-        training.stepped(m, value.cells["$params"])
+        training.stepped(m, value)
         entry = (value, value.cells["$params"])
         m.set(m.state, "stepped", tuple({id(e[0]): e for e in (*m.state.cells.get("stepped", ()), entry)}.values()))
         return None

@@ -23,11 +23,20 @@ class Update(NamedTuple):
     time: int
     step: bool
     leaves: frozenset[int]
+    optimizer: int = 0  #: which, by identity
 
 
-def stepped(m: Machine, parameters: Iterable[Tensor]) -> None:
+def stepped(m: Machine, optimizer: Instance) -> None:
     """An optimizer steps: whatever gradients are there are used."""
-    m.updates.append(Update(m.tape.tick(), True, frozenset(p.cells[NODE] for p in parameters)))
+    leaves = frozenset(p.cells[NODE] for p in optimizer.cells["$params"])
+    m.updates.append(Update(m.tape.tick(), True, leaves, id(optimizer)))
+
+
+def frozen_always(m: Machine, optimizer: Instance) -> tuple[int, ...]:
+    """What an optimizer stepped, if all of it had been frozen whenever it did."""
+    leaves = [leaf for u in m.updates if u.optimizer == id(optimizer) for leaf in u.leaves]
+    frozen = all(m.tape.requires[n] == "no" and m.tape.values[n].frozen_at is not None for n in leaves)
+    return tuple(dict.fromkeys(leaves)) if frozen else ()
 
 
 def cleared(m: Machine, parameters: Iterable[Tensor]) -> None:
