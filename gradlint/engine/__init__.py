@@ -34,6 +34,7 @@ def judge(tape: Tape, catalog: Rules) -> list[Verdict]:
         _verdict(case, demand, extra.get(demand.id, [])) for demand in tape.demands if demand.kind != "optimizer"
     ]
     told = {step.range for v in verdicts for f in v.findings for step in f.path if step.role == "cut"}
+    told |= {f.range for v in verdicts for f in v.findings if f.contract == "no-graph"}
     broken = {root for v in verdicts if v.verdict == "severed" and v.demand for root in v.demand.roots}
     for demand in tape.demands:
         if demand.kind == "optimizer":
