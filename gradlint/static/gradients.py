@@ -12,7 +12,7 @@ from gradlint.static import exposure, hooks, needs, overwrites, training
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
 from gradlint.static.store import MISSING
-from gradlint.static.values import NODE, Tensor, Val, options
+from gradlint.static.values import NODE, Alt, Tensor, Val, options
 from gradlint.tape import Flow, Span
 
 CLEARED, ZEROED = "$cleared", "$zeroed"  #: cells of a leaf and of its gradient: where and when; None: perhaps no longer
@@ -26,6 +26,8 @@ def read(m: Machine, value: Tensor, span: Span) -> Val:
     """`tensor.grad`: the same object every time; it becomes a demand when it is used."""
     given = value.cells.get("$grad", MISSING)
     m.looked_at.add(value.cells[NODE])
+    if isinstance(given, Alt):  # thrown away in one branch of a condition
+        return given
     if given is MISSING or given is None:
         node = value.cells[NODE]
         roots = m.state.cells["roots"]

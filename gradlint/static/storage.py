@@ -13,7 +13,7 @@ from gradlint.static import containers, exposure
 from gradlint.static.machine import Machine
 from gradlint.static.modes import SWITCHED
 from gradlint.static.store import MISSING
-from gradlint.static.values import NODE, Scalar, Tensor, Val
+from gradlint.static.values import NODE, Scalar, Tensor, Val, options
 from gradlint.tape import Span
 
 ORIGIN, SHARED, VIEW = "$origin", "$shared", "$view_of"
@@ -74,5 +74,7 @@ def _grad_on(m: Machine) -> bool:
 
 
 def _known(origin: Tensor) -> tuple[Tensor, ...]:
+    """What was seen to share; where branches met, all that either of them saw."""
     held = origin.cells.get(SHARED, MISSING)
-    return held if isinstance(held, tuple) else ()
+    seen = [part for way in options(held) if isinstance(way, tuple) for part in way]
+    return tuple(dict.fromkeys(t for part in seen for t in options(part) if isinstance(t, Tensor)))
