@@ -53,9 +53,13 @@ def run(task: Task, watch: Watch | None = None, *, fixed: bool = False, ways: Wa
     With `fixed` the settings of the task are those of all projects, else each has its own. `ways` runs the projects
     somewhere else.
     """
-    tasks = split(task, fixed=fixed)
+    return joined(split(task, fixed=fixed), task, watch, ways)
+
+
+def joined(tasks: Sequence[Task], task: Task, watch: Watch | None = None, ways: Ways | None = None) -> Outcome:
+    """One outcome of several projects, the parts of a task."""
     if len(tasks) < 2 and ways is None:
-        return api.run(task, watch)
+        return api.run(tasks[0], watch)
     parts: dict[int, Part] = {}
     try:
         for number, part in (ways or _here)(tasks, watch):

@@ -363,12 +363,12 @@ def test_an_interrupted_run_changes_nothing(project: Path, monkeypatch: pytest.M
     before = (project / "known.json").read_bytes()
     change(project, ".detach()", "")
 
-    def ended(task: api.Task, *_: object, **__: object) -> api.Outcome:
-        outcome = api.run(task)
+    def ended(tasks: list[api.Task], *_: object) -> api.Outcome:
+        outcome = api.run(tasks[0])
         left = FileError("train.py", 1, 1, "interrupted", "interrupted before this file was analysed to the end")
         return msgspec.structs.replace(outcome, report=msgspec.structs.replace(outcome.report, errors=(left,)))
 
-    monkeypatch.setattr(projects, "run", ended)
+    monkeypatch.setattr(projects, "joined", ended)
     for command in ("write", "prune", "status"):
         result = run("baseline", command)
         assert (result.exit_code, result.stdout) == (130, "")

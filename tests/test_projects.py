@@ -143,3 +143,20 @@ def test_one_baseline_for_all_projects(corpus: Path) -> None:
         main, ["baseline", "prune", "one", "--baseline", "gradlint-baseline.json"]
     )
     assert pruned.stdout == "gradlint-baseline.json: 1 taken out, 3 left\n"
+
+
+def test_each_project_has_the_baseline_that_its_settings_name(corpus: Path) -> None:
+    def run(*args: str) -> click.testing.Result:
+        return click.testing.CliRunner().invoke(main, args)
+
+    (corpus / "one" / "gradlint.toml").write_text('baseline = "known.json"\n', encoding="utf-8")
+    written = run("baseline", "write")
+    assert sorted(written.stdout.splitlines()) == [
+        "gradlint-baseline.json: 3 findings, 3 of them new; 0 taken out",
+        "one/known.json: 2 findings, 2 of them new; 0 taken out",
+    ]
+    assert written.stderr.count("note: to use it") == 1, "the other is named in the settings already"
+    assert "(2 in the baseline)" in run(".").stdout
+    assert run("one").stdout.startswith("no findings (2 in the baseline). ")
+    status = run("baseline", "status")
+    assert "one/known.json: 2 findings still there, 0 not there any more; 0 not in it" in status.stdout

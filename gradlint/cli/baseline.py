@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -30,7 +30,7 @@ def _options(function: Any) -> Any:
     return paths(common.rule_options(common.exclude_option(common.baseline_option(common.config_option(function)))))
 
 
-@command.command()
+@command.command(short_help="Write all findings of PATHS to the baseline.")
 @_options
 @click.pass_context
 def write(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
@@ -38,29 +38,38 @@ def write(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None
 
     Entries for what was not looked at stay.
     """
-    file, entries, outcome = _run(paths, options, may_be_new=True)
-    found = (*outcome.compared.findings, *outcome.report.findings)
-    _save(file, (*outcome.compared.unasked(entries), *_entries(found, file)))
-    new, gone = len(outcome.report.findings), len(outcome.compared.stale)
-    common.write(f"{_shown(file)}: {_count(len(found), 'finding')}, {new} of them new; {gone} taken out\n")
-    if not options["baseline"] and common.settings(paths or (".",), options["config_file"]).baseline() is None:
-        common.note(f'note: to use it, add baseline = "{file.name}" to the settings, or pass --baseline {_shown(file)}')
-    _end(ctx, outcome)
+    ctx.exit(max(map(_write, _runs(paths, options, may_be_new=True))))
 
 
-@command.command()
+def _write(run: Run) -> int:
+    compared, findings = run.outcome.compared, run.outcome.report.findings
+    found = (*compared.findings, *findings)
+    _save(run.file, (*compared.unasked(run.entries), *_entries(found, run.file)))
+    told = f"{_count(len(found), 'finding')}, {len(findings)} of them new; {len(compared.stale)} taken out"
+    common.write(f"{_shown(run.file)}: {told}\n")
+    if not run.chosen:
+        use = f'add baseline = "{run.file.name}" to the settings, or pass --baseline {_shown(run.file)}'
+        common.note(f"note: to use it, {use}")
+    return _status(run.outcome)
+
+
+@command.command(short_help="Take out of the baseline what is not found any more.")
 @_options
 @click.pass_context
 def prune(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
     """Take out of the baseline what is not found any more in PATHS (default: the working directory)."""
-    file, entries, outcome = _run(paths, options)
-    kept = (*outcome.compared.unasked(entries), *_entries(outcome.compared.findings, file))
-    _save(file, kept)
-    common.write(f"{_shown(file)}: {len(outcome.compared.stale)} taken out, {len(kept)} left\n")
-    _end(ctx, outcome)
+    ctx.exit(max(map(_prune, _runs(paths, options))))
 
 
-@command.command()
+def _prune(run: Run) -> int:
+    compared = run.outcome.compared
+    kept = (*compared.unasked(run.entries), *_entries(compared.findings, run.file))
+    _save(run.file, kept)
+    common.write(f"{_shown(run.file)}: {len(compared.stale)} taken out, {len(kept)} left\n")
+    return _status(run.outcome)
+
+
+@command.command(short_help="Tell what of the baseline is still found.")
 @_options
 @click.pass_context
 def status(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> None:
@@ -68,25 +77,39 @@ def status(ctx: click.Context, /, paths: tuple[str, ...], **options: Any) -> Non
 
     The exit status is 1 where something is to be pruned.
     """
-    file, entries, outcome = _run(paths, options)
-    compared = outcome.compared
+    ctx.exit(max(map(_compare, _runs(paths, options))))
+
+
+def _compare(run: Run) -> int:
+    compared = run.outcome.compared
     for entry in compared.stale:
-        common.write(
-            common.plain(f"{entry.file}: {entry.rule} in {entry.symbol}: not there any more: {entry.message}\n")
-        )
-    unasked = len(compared.unasked(entries))
+        told = f"{entry.file}: {entry.rule} in {entry.symbol}: not there any more: {entry.message}\n"
+        common.write(common.plain(told))
+    unasked = len(compared.unasked(run.entries))
     rest = f", {unasked} not looked for" if unasked else ""
     common.write(
-        f"{_shown(file)}: {_count(len(compared.known), 'finding')} still there, {len(compared.stale)} not there any more"
-        f"{rest}; {len(outcome.report.findings)} not in it\n"
+        f"{_shown(run.file)}: {_count(len(compared.known), 'finding')} still there, {len(compared.stale)} not there any more"
+        f"{rest}; {len(run.outcome.report.findings)} not in it\n"
     )
-    _end(ctx, outcome, stale=bool(compared.stale))
+    return max(_status(run.outcome), int(bool(compared.stale)))
 
 
-def _run(
-    paths: tuple[str, ...], options: dict[str, Any], *, may_be_new: bool = False
-) -> tuple[Path, Sequence[Entry], Outcome]:
-    """The baseline, its entries, and a run beside it; one that cannot be used ends the command."""
+# --- running beside it -----------------------------------------------------------------------------------------------
+
+
+class Run(NamedTuple):
+    """A baseline, its entries, and a run of its projects beside it."""
+
+    file: Path
+    entries: Sequence[Entry]
+    outcome: Outcome
+    chosen: bool  #: whether the settings or an option name the file
+
+
+def _runs(paths: tuple[str, ...], options: dict[str, Any], *, may_be_new: bool = False) -> Iterator[Run]:
+    """A run for each baseline that the projects of the paths have; one that cannot be used ends the command."""
+    import msgspec
+
     from gradlint import api, baseline, cache, projects
     from gradlint.cli._progress import Bar
     from gradlint.discovery import Patterns, absolute
@@ -94,29 +117,39 @@ def _run(
 
     paths = paths or (".",)
     loaded = common.settings(paths, options["config_file"])
-    file = absolute(options["baseline"]) if options["baseline"] else loaded.baseline() or loaded.base / baseline.NAME
-    there = file.exists() or not may_be_new
-    try:
-        entries = baseline.read(file) if there else ()
-    except baseline.BaselineError as error:
-        common.note(f"error: {error}")
-        raise click.exceptions.Exit(2) from error
     task = api.Task(
         paths=paths,
         loaded=loaded,
         select=options["select"],
         ignore=options["ignore"],
         excludes=(Patterns(Path.cwd(), options["exclude"]),) if options["exclude"] else (),
-        baseline=file if there else None,
         cache=cache.home([absolute(p) for p in paths]),
         jobs=cores(),
     )
-    with Bar() as bar:
-        outcome = projects.run(task, bar, fixed=options["config_file"] is not None)
-    if outcome.interrupted:
-        common.note(f"interrupted: {_shown(file)} is as it was")
-        raise click.exceptions.Exit(INTERRUPTED)
-    return file, entries, outcome
+    groups: dict[tuple[Path, bool], list[api.Task]] = {}
+    for one in projects.split(task, fixed=options["config_file"] is not None):
+        given = absolute(options["baseline"]) if options["baseline"] else one.loaded.baseline()
+        groups.setdefault((given or loaded.base / baseline.NAME, given is not None), []).append(one)
+    for (file, chosen), members in groups.items():
+        there = file.exists() or not may_be_new
+        known = [msgspec.structs.replace(one, baseline=file if there else None) for one in members]
+        entries = _read(file) if there else ()
+        with Bar() as bar:
+            outcome = projects.joined(known, task, bar)
+        if outcome.interrupted:
+            common.note(f"interrupted: {_shown(file)} is as it was")
+            raise click.exceptions.Exit(INTERRUPTED)
+        yield Run(file, entries, outcome, chosen)
+
+
+def _read(file: Path) -> Sequence[Entry]:
+    from gradlint import baseline
+
+    try:
+        return baseline.read(file)
+    except baseline.BaselineError as error:
+        common.note(f"error: {error}")
+        raise click.exceptions.Exit(2) from error
 
 
 def _entries(findings: Iterable[Any], file: Path) -> list[Entry]:
@@ -131,12 +164,12 @@ def _save(file: Path, entries: Iterable[Entry]) -> None:
     common.save(file, baseline.text(entries), "--baseline")
 
 
-def _end(ctx: click.Context, outcome: Outcome, *, stale: bool = False) -> None:
-    """Tell what could not be looked at, and leave with the exit status."""
+def _status(outcome: Outcome) -> int:
+    """Tell what could not be looked at; the exit status."""
     broken = (f"{e.file}:{e.line}:{e.column}: {e.kind}: {e.message}" for e in outcome.report.errors)
     for told in (*broken, *outcome.problems):
         common.note(f"error: {told}")
-    ctx.exit(2 if outcome.report.errors or outcome.problems else int(stale))
+    return 2 if outcome.report.errors or outcome.problems else 0
 
 
 def _shown(file: Path) -> str:

@@ -25,6 +25,7 @@ _ALONE = 760  #: width of a drawing that stands alone
 _HEAD = 74  #: room for its title
 _LEGEND = 40  #: and for what is said once
 _BOLD = 8.2  #: width of a character of the title
+_PLACE = 6.7  #: and of the place below it
 
 
 def render(report: Report, view: View) -> str:
@@ -43,7 +44,8 @@ def svg(report: Report, view: View) -> str:
 
 def _picture(finding: Finding) -> dict[str, Any]:
     title = shortened(f"{finding.severity}[{finding.rule}]: {finding.message}", _ALONE, _BOLD)
-    return {"way": drawn(finding, _ALONE), "title": title, "place": at(finding.file, finding.range, finding.cell)}
+    place = shortened(at(finding.file, finding.range, finding.cell), _ALONE, _PLACE, keep_end=True)
+    return {"way": drawn(finding, _ALONE), "title": title, "place": place}
 
 
 def _rendered(template: str, **words: Any) -> str:
