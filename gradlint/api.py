@@ -28,6 +28,7 @@ from gradlint.report import Counts, Demands, Files, Report, Summary
 from gradlint.sources import gathered, knowledge, wrong_names
 from gradlint.suppress import Suppression
 from gradlint.texts import Texts
+from gradlint.undeclared import unanswered
 
 if TYPE_CHECKING:
     from gradlint.engine import Verdict
@@ -419,4 +420,6 @@ def _notes(analysis: Analysis) -> tuple[str, ...]:
         for f in analysis.found.files
         if f.named and f.file in analysis.texts.foreign
     )
-    return (*analysis.notes, *analysis.found.notes, *other)
+    texts = {file.file: analysis.texts.text(file.file) for file in analysis.found.files}
+    slips = unanswered(analysis.task.loaded, analysis.task.paths, texts)
+    return (*analysis.notes, *analysis.found.notes, *other, *slips)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gradlint import api
-from gradlint.config import Config, Loaded
+from gradlint.config import Config, Loaded, load
 from gradlint.finding import Finding
 
 TRAINER = """
@@ -162,3 +162,26 @@ def test_a_declaration_makes_kept_answers_others(tmp_path: Path) -> None:
         for declared in ((), ("Trainer.step:return",), (), ("Trainer.step:return",))
     ]
     assert counts == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("pkg.Trainer.step:return", ""),
+        ("Trainer.step:batch", ""),
+        ("lightning.Trainer.step:return", "no module or class is called 'lightning'"),
+        ("pkg.Trainer.stp:return", "no function is called 'stp'; did you mean 'step'?"),
+        ("pkg.Trainer.step:batsh", "step() has no parameter 'batsh'; did you mean 'batch'?"),
+        ("pkg.Trianer.step:return", "no module or class is called 'Trianer'"),
+    ],
+)
+def test_an_entry_that_means_nothing_is_told_where_the_whole_project_was_looked_at(
+    entry: str, told: str, tmp_path: Path
+) -> None:
+    outcome(tmp_path, TRAINER.format(wrapped=CUT))
+    settings = tmp_path / "gradlint.toml"
+    settings.write_text(f'demands = ["{entry}"]\n', encoding="utf-8")
+    whole = api.run(api.Task((str(tmp_path),), load([tmp_path])))
+    assert list(whole.notes) == ([f"{settings}:1: key 'demands': '{entry}' means nothing here: {told}"] if told else [])
+    part = api.run(api.Task((str(tmp_path / "pkg" / "trainer.py"),), load([tmp_path])))
+    assert part.notes == ()
