@@ -1,6 +1,7 @@
 """The voice of autograd on repairs: a program is copied, repaired, linted and run again.
 
-`python -m tests.repairs` prints the figures per rule over all fixtures and all programs of the rules' pages.
+`python -m tests.repairs` prints the figures per rule over all fixtures and all programs of the rules' pages, with the reason of
+every finding that was left alone; `--write` puts them into docs/fixes.md.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from gradlint.repair import Repaired
 from tests.expectations import files_of
 from tests.proof import main_file, proof_of, run_text
 
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "fixes.md"
+HEAD = "| rule | findings | fixed | gradient confirmed | why the others are left alone |\n|---|--:|--:|--:|---|\n"
 _PLACE = re.compile(r" at line \d+")
 _PROOF = re.compile(r"^# proof: .*$", re.MULTILINE)
 
@@ -88,29 +91,65 @@ def everything() -> Iterator[tuple[str, Path]]:
             yield f"{block.page}-{block.number}", file
 
 
-def main() -> int:
-    """Print the table in Markdown, and with each rule why findings were left alone; 1 where a repair is not right."""
-    table: dict[str, Counter[str]] = {}
+class Figures(msgspec.Struct):
+    """What became of all findings: per rule how many, and the reasons; and what is not right."""
+
+    counts: dict[str, Counter[str]] = {}
     reasons: dict[str, Counter[str]] = {}
     wrong: list[str] = []
+
+    def add(self, mended: Mended, rules: Mapping[str, Rule]) -> None:
+        """Count the findings of one more program."""
+        if mended.again.texts:
+            self.wrong.append(f"{mended.name}: repaired twice, it changes again")
+        if mended.repaired.fixed and not mended.confirmed:
+            self.wrong.append(f"{mended.name}: not confirmed: {mended.seen[:90]}")
+        for rule, outcome, reason in _judged(mended, rules):
+            self.counts.setdefault(rule, Counter()).update(("found", *outcome))
+            if reason:
+                self.reasons.setdefault(rule, Counter())[reason] += 1
+
+    def table(self, rules: Mapping[str, Rule]) -> str:
+        """The table of docs/fixes.md."""
+        lines = [HEAD]
+        for slug, row in sorted(self.counts.items()):
+            left = rules[slug].left if row["fixed"] < row["found"] else ""
+            lines.append(f"| {slug} | {row['found']} | {row['fixed']} | {row['confirmed']} | {left} |\n")
+        total = sum(self.counts.values(), Counter[str]())
+        return "".join((*lines, f"| all | {total['found']} | {total['fixed']} | {total['confirmed']} | |\n"))
+
+    def told(self) -> Iterator[str]:
+        """A line for every reason, and for what is not right."""
+        for slug, reasons in sorted(self.reasons.items()):
+            yield from (f"{slug}: {count} left: {reason}\n" for reason, count in reasons.most_common())
+        yield from (f"{line}\n" for line in self.wrong)
+
+
+def figures() -> Figures:
+    """Every program, repaired."""
+    made = Figures()
     rules = Catalog.load().rules
     for name, path in everything():
         with tempfile.TemporaryDirectory() as folder:
-            mended = mend(name, path, Path(folder))
-        if mended.again.texts:
-            wrong.append(f"{name}: repaired twice, it changes again")
-        if mended.repaired.fixed and not mended.confirmed:
-            wrong.append(f"{name}: not confirmed: {mended.seen[:90]}")
-        for rule, outcome, reason in _judged(mended, rules):
-            table.setdefault(rule, Counter()).update(("found", *outcome))
-            if reason:
-                reasons.setdefault(rule, Counter())[reason] += 1
-    sys.stdout.write("| rule | findings | fixed | gradient confirmed | left alone |\n|---|--:|--:|--:|---|\n")
-    for rule, row in sorted(table.items()):
-        told = "; ".join(f"{count}: {reason}" for reason, count in reasons.get(rule, Counter()).most_common())
-        sys.stdout.write(f"| {rule} | {row['found']} | {row['fixed']} | {row['confirmed']} | {told} |\n")
-    sys.stdout.write("".join(f"\n{line}" for line in wrong) + "\n" * bool(wrong))
-    return int(bool(wrong))
+            made.add(mend(name, path, Path(folder)), rules)
+    return made
+
+
+def main() -> int:
+    """Print the table and the reasons, or write the table into its page."""
+    made = figures()
+    table = made.table(Catalog.load().rules)
+    if "--write" in sys.argv:
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(page.replace(shown(page), table), encoding="utf-8")
+    sys.stdout.write("\n".join((table, *made.told())))
+    return 0
+
+
+def shown(page: str) -> str:
+    """The table that a page holds."""
+    begin = page.index(HEAD)
+    return page[begin : page.index("\n", page.index("\n| all |", begin) + 1) + 1]
 
 
 def _judged(mended: Mended, rules: Mapping[str, Rule]) -> Iterator[tuple[str, tuple[str, ...], str]]:

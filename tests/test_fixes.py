@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections import Counter
 from functools import cache
@@ -16,7 +17,7 @@ from gradlint import fixes
 from gradlint.catalog import Catalog
 from gradlint.edits import applied, clash, moved
 from gradlint.finding import Edit, Position, Range
-from tests.repairs import Mended, everything, mend
+from tests.repairs import PAGE, Figures, Mended, everything, mend, shown
 from tests.test_cli import invoke
 
 PROGRAMS = dict(everything())
@@ -64,6 +65,25 @@ def test_every_fix_of_a_page_is_made_and_every_repair_is_on_a_page() -> None:
 
 def test_every_page_says_why_a_finding_may_be_left_alone() -> None:
     assert [slug for slug, rule in Catalog.load().rules.items() if not rule.left] == []
+
+
+@pytest.mark.slow
+def test_the_figures_of_the_page_are_those_of_the_programs() -> None:
+    made = Figures()
+    rules = Catalog.load().rules
+    for name in PROGRAMS:
+        made.add(mended(name), rules)
+    assert shown(PAGE.read_text(encoding="utf-8")) == made.table(rules), "python -m tests.repairs --write"
+    assert {line.partition(":")[0] for line in made.wrong} == set(UNCONFIRMED)
+
+
+def test_the_figures_of_the_page_add_up() -> None:
+    rules = Catalog.load().rules
+    *rows, total = (re.split(r" *\| *", line)[1:6] for line in shown(PAGE.read_text(encoding="utf-8")).splitlines()[2:])
+    assert [sum(int(row[column]) for row in rows) for column in (1, 2, 3)] == [int(n) for n in total[1:4]]
+    assert [row[0] for row in rows] == sorted(rules)
+    for slug, found, fixed, _, left in rows:
+        assert left == (rules[slug].left if int(fixed) < int(found) else ""), slug
 
 
 def test_only_what_cannot_change_a_running_program_is_safe() -> None:

@@ -113,3 +113,48 @@ def test_what_has_no_certain_form_is_left_alone(name: str, tmp_path: Path) -> No
     text, rules = mended(between, tmp_path)
     assert text == between
     assert rules
+
+
+STATE = """import torch
+from torch import nn
+cell, head = nn.{cell}(3, 4), nn.Linear(4, 1)
+optimizer = torch.optim.SGD([*cell.parameters(), *head.parameters()], lr=0.1)
+{first}
+for chunk in torch.randn(3, 2, 3):
+    {step}
+    optimizer.zero_grad()
+    head({out}).pow(2).mean().backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "step"),
+    [
+        (("GRUCell", "h = torch.zeros(2, 4)", "h = cell(chunk, h)", "h"), "h = cell(chunk, h.detach())"),
+        (
+            ("LSTMCell", "s = (torch.zeros(2, 4), torch.zeros(2, 4))", "s = cell(chunk, s)", "s[0]"),
+            "s = cell(chunk, tuple(part.detach() for part in s))",
+        ),
+        (
+            ("LSTMCell", "h, c = torch.zeros(2, 4), torch.zeros(2, 4)", "h, c = cell(chunk, (h, c))", "h"),
+            "h, c = cell(chunk, (h.detach(), c.detach()))",
+        ),
+        (("GRUCell", "h = None", "h = cell(chunk, h)", "h"), ""),
+        (("GRUCell", "h = head.weight.new_zeros(2, 4)", "h = cell(chunk, h)", "h"), ""),
+    ],
+    ids=["tensor", "tuple", "two tensors", "nothing at first", "not known"],
+)
+def test_a_carried_state_is_detached_where_the_next_is_made(
+    given: tuple[str, str, str, str], step: str, tmp_path: Path
+) -> None:
+    names = ("cell", "first", "step", "out")
+    text = STATE.format(**dict(zip(names, given, strict=True)))
+    file = tmp_path / "run.py"
+    file.write_text(text, encoding="utf-8")
+    done = repair.repair(Task((str(file),), Loaded(Config(), tmp_path)), unsafe=True)
+    if not step:
+        assert not done.texts
+        return
+    assert list(done.texts.values()) == [text.replace(given[2], step)]
+    exec(compile(text.replace(given[2], step), "run.py", "exec"), {})

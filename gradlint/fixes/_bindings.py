@@ -70,7 +70,7 @@ class Bindings:
     def _attribute(self, name: str) -> Iterator[tuple[Source, ast.AST]]:
         for source in self.sources:
             for node in source.nodes:
-                for target, value in _pairs(node):
+                for target, value in pairs(node):
                     if isinstance(target, ast.Attribute) and target.attr == name:
                         yield source, value
 
@@ -128,12 +128,12 @@ def _parameters(function: ast.AST | None) -> list[ast.arg]:
 
 def _values(node: ast.AST, name: str) -> Iterator[ast.AST]:
     """What a statement assigns to a name; the loop itself where that is an element of something."""
-    yield from (value for target, value in _pairs(node) if isinstance(target, ast.Name) and target.id == name)
+    yield from (value for target, value in pairs(node) if isinstance(target, ast.Name) and target.id == name)
     if isinstance(node, ast.For | ast.comprehension) and isinstance(node.target, ast.Name) and node.target.id == name:
         yield node
 
 
-def _pairs(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+def pairs(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
     """The targets of an assignment, each with what it gets."""
     if isinstance(node, ast.AnnAssign) and node.value is not None:
         yield node.target, node.value
