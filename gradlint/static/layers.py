@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from gradlint.static import calls, gradients, hooks, library, methods, modules, needs, overwrites, settings, training
+from gradlint.static import (
+    calls,
+    gradients,
+    hooks,
+    library,
+    methods,
+    modes,
+    modules,
+    needs,
+    overwrites,
+    settings,
+    storage,
+    training,
+)
 from gradlint.static.arguments import Args
 from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
@@ -18,7 +31,9 @@ from gradlint.static.values import (
     DictObj,
     Frame,
     Instance,
+    Lib,
     ListObj,
+    Mode,
     Native,
     Scalar,
     Tensor,
@@ -289,6 +304,8 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
     if hooks.is_handle(value) and short in ("remove", "__exit__"):
         hooks.remove(m, value, args.span)
         return None
+    if modes.is_stack(value) and short == "enter_context":
+        return _enter_context(m, args.get(0), args)
     if "$params" in value.cells:
         return _optimizer_method(m, value, short, args)
     if isinstance(args.get(0), Instance) and "$params" in args.get(0).cells and short in ("step", "unscale_"):
@@ -317,6 +334,16 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
         args.more = [*args.more, *value.cells.get(HELD, ())]
         return library.by_row(m, row, f".{short}()", None, args, value)
     return calls.unknown_call(m, Native(value, short), args, m.text(args.span))
+
+
+def _enter_context(m: Machine, context: Val, args: Args) -> Val:
+    """`stack.enter_context(context)`: in force until the block of the stack ends."""
+    if isinstance(context, Mode):
+        return modes.method(m, context, "__enter__")
+    if isinstance(context, Instance) and not isinstance(context.cls, Lib):
+        return calls.special_method(m, args.frame, context, "__enter__", args.span)
+    m.set(m.state, storage.INSIDE_UNKNOWN, m.state.cells.get(storage.INSIDE_UNKNOWN, 0) + 1)
+    return Unknown("context", context)
 
 
 def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
-from gradlint.static.values import Frame, Function, Generator, Method, Mode, Native, Partial, Val, Wrapped
+from gradlint.static.values import Frame, Function, Generator, Instance, Method, Mode, Native, Partial, Val, Wrapped
 from gradlint.tape import Span
 
 #: qualified name -> (gradients enabled, inference mode)
@@ -23,6 +23,7 @@ NAMES: dict[str, tuple[bool, bool]] = {
     "torch.autograd.grad_mode.enable_grad": (True, False),
 }
 YIELDED = "$yielded"  #: the cell of a generator's frame that holds the mode it yields in
+STACKS = ("contextlib.ExitStack", "contextlib.AsyncExitStack")
 SWITCHED = "torch.set_grad_enabled"  #: the label of a mode that was on, or may have been
 SWITCHES = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled", "torch.autograd.grad_mode.set_grad_enabled")
 
@@ -100,6 +101,11 @@ def left_by(m: Machine, value: Val) -> Mode | None:
 def decorate(m: Machine, mode: Mode, args: Args) -> Val:
     """`torch.no_grad()(f)`."""
     return Wrapped("mode", args.get(0), mode)
+
+
+def is_stack(value: Val) -> bool:
+    """Whether a context is an `ExitStack`, which leaves at its end what was entered by its `enter_context`."""
+    return isinstance(value, Instance) and getattr(value.cls, "name", "") in STACKS
 
 
 def method(m: Machine, native: Native | Mode, name: str) -> Val:

@@ -374,12 +374,14 @@ def _enter(m: Machine, frame: Frame, node: p.With, index: int) -> str:
             return _around(m, context, inside)
         case Instance() if not isinstance(context.cls, Lib):
             return _managed(m, frame, context, span, inside)
-    unknown = m.state.cells.get(storage.INSIDE_UNKNOWN, 0)
+    unknown, mode = m.state.cells.get(storage.INSIDE_UNKNOWN, 0), m.mode
     m.set(m.state, storage.INSIDE_UNKNOWN, unknown + isinstance(context, (Unknown, Alt)))
     try:
         return inside(builtin.enter(m, frame, context, span))
     finally:
         m.set(m.state, storage.INSIDE_UNKNOWN, unknown)
+        if modes.is_stack(context):
+            m.set(m.state, "mode", mode)
         if hooks.is_handle(context):
             hooks.remove(m, context, span)
 
