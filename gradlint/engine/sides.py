@@ -32,7 +32,7 @@ class Sides:
         self.demands = sorted((d for d in demands if d.roots), key=lambda d: d.time)
         self.gradient = made_of(graph, {v.id for v in graph.values if v.gradient})
         on_the_way = {a for d in self.demands for r in d.roots for a in graph.towards(r)
-                      if graph.into[a] and graph.strength[a] > 0}  # fmt: skip
+                      if graph.into[a] and graph.strength[a] > 0 and graph.values[a].kind == Kind.TENSOR}  # fmt: skip
         self.features = made_of(graph, on_the_way - self.gradient, beside=True)
         unknown = {v.id for v in graph.values if v.kind == Kind.UNKNOWN}
         self.mixed = made_of(graph, {e.dst for value in unknown for e in graph.out[value] if e.product})

@@ -176,9 +176,10 @@ def end_of_run(m: Machine) -> None:
     training.note_unused(m)
     outside = exposure.seen_outside(m)
     by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
+    ways = [m.tape.ancestors(roots, least) for least in (Flow.ZEROES, Flow.CUTS)]
     for optimizer, parameters in m.state.cells.get("stepped", ()):
         closed = not (m.outside_code or m.stumbled) and not any(id(p) in outside for p in parameters)
-        nodes = [n for n in dict.fromkeys(p.cells[NODE] for p in parameters) if n not in by_hand]
+        nodes = [_best(m, n, ways) for n in dict.fromkeys(p.cells[NODE] for p in parameters) if n not in by_hand]
         labels = [m.tape.values[n].label for n in nodes]
         span = optimizer.span
         frozen = training.frozen_always(m, optimizer) if closed else ()
@@ -186,3 +187,9 @@ def end_of_run(m: Machine) -> None:
             kind="optimizer", span=span, label=m.text(span), roots=tuple(roots), targets=tuple(nodes),
             target_labels=tuple(labels), whole=True, certain=True, stack=(), closed=closed and len(nodes) == len(parameters), unused=frozen,
         )  # fmt: skip
+
+
+def _best(m: Machine, node: int, ways: Iterable[set[int]]) -> int:
+    """Of a parameter that was frozen for a while and freed again, the leaf that the roots know best."""
+    live = [v for v in m.tape.versions(node) if m.tape.requires[v] != "no"]
+    return next((v for way in ways for v in live if v in way), node)

@@ -72,6 +72,7 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
         made = m.tape.remake(
             None, known.span, known.label, "maybe", "requires_grad_(...)", "", parameter=known.parameter
         )
+    m.tape.earlier[made] = node
     m.set(value, NODE, made)
 
 

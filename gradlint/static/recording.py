@@ -58,6 +58,7 @@ class Recorder:
         self.requires: list[Answer] = []
         self.into: list[list[Edge]] = []
         self.wanted: set[int] = set()
+        self.earlier: dict[int, int] = {}  #: leaf -> the same tensor before its flag was set
         self.time = 0
         self._seen: set[tuple[int, Span, str]] = set()
 
@@ -158,6 +159,13 @@ class Recorder:
                 seen.add(node)
                 todo.extend(e.src for e in self.into[node] if e.flow >= least)
         return seen
+
+    def versions(self, node: int) -> list[int]:
+        """A leaf and what it was before its flag was set, the last one first."""
+        found = [node]
+        while found[-1] in self.earlier:
+            found.append(self.earlier[found[-1]])
+        return found
 
     def capture(self, value: int, kind: str, span: Span, label: str) -> None:
         """The value was put or handed there."""
