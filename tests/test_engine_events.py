@@ -261,7 +261,8 @@ def test_where_the_other_tensor_goes_in_is_a_cause() -> None:
 
 def prepared(kind: Kind) -> Tape:
     """Something that a caller gave is exported and changed by NumPy before an unknown call gives it to the network."""
-    values = [leaf(0), replace(leaf(1), kind=Kind.UNKNOWN), replace(made(2), kind=kind), replace(made(3), kind=Kind.ARRAY), made(4)]  # fmt: skip
+    given, changed = replace(leaf(1), kind=Kind.UNKNOWN), replace(made(3), kind=Kind.ARRAY)
+    values = [leaf(0), given, replace(made(2), kind=kind), changed, made(4)]
     edges = [edge(1, 2, Flow.UNKNOWN), edge(2, 3, Flow.CUTS, foreign=True), edge(2, 4, Flow.UNKNOWN), edge(0, 4)]
     return Tape(values, edges, [Capture(3, "variable", at(3), "x_cam_off", 3)], [backward(0, 1, 4)])
 
