@@ -210,6 +210,7 @@ MESSAGES = [
     ("RuntimeError: can't retain_grad on Tensor that has requires_grad=False", "grad-disabled"),
     ("RuntimeError: cannot register a hook on a tensor that doesn't require gradient", "grad-disabled"),
     ("RuntimeError: you can only change requires_grad flags of leaf variables.", "hidden-cut"),
+    ("RuntimeError: a leaf Variable that requires grad is being used in an in-place operation.", "written-leaf"),
     ("ValueError: can't optimize a non-leaf Tensor", "non-leaf-grad"),
     ("RuntimeError: derivative for aten::histc is not implemented", "non-differentiable"),
     ("RuntimeError: the derivative for 'argmax' is not implemented.", "non-differentiable"),

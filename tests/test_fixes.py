@@ -171,6 +171,17 @@ def test_a_diff_changes_nothing_and_can_be_applied(folder: Path) -> None:
     assert (invoke("--diff", "--unsafe-fixes", ".").stdout, invoke("--diff", ".").exit_code) == ("", 0)
 
 
+@pytest.mark.parametrize("piped", [False, True])
+def test_what_is_wrong_is_told_where_no_report_is_printed(folder: Path, piped: bool) -> None:
+    (folder / "gradlint.toml").write_text("slect = []\n", encoding="utf-8")
+    given = ("--fix", "-", "--stdin-filename", "safe.py") if piped else ("--diff", ".")
+    result = invoke(*given, given=SAFE)
+    assert result.exit_code == 2
+    assert "error: gradlint.toml:1: unknown key 'slect'; did you mean 'select'?" in result.stderr
+    (folder / "broken.py").write_text("import torch\nx = (\n", encoding="utf-8")
+    assert "error: broken.py:2:5: syntax-error: " in invoke("--diff", ".").stderr
+
+
 @pytest.mark.parametrize(
     ("encoding", "ends"), [("utf-8", "\r\n"), ("utf-8-sig", "\n"), ("latin-1", "\n"), ("utf-8", "\r")]
 )

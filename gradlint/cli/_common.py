@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from gradlint.api import Outcome
     from gradlint.config import Loaded
     from gradlint.finding import Finding
     from gradlint.report import View
@@ -145,6 +146,16 @@ def note(text: str) -> None:
     from gradlint.report._plain import printable
 
     click.echo(f"gradlint: {printable(text)}", err=True)
+
+
+def tell(outcome: Outcome) -> None:
+    """Print to standard error what was wrong with files and settings, where no report says it."""
+    from gradlint.report._words import named
+
+    for error in outcome.report.errors:
+        note(f"error: {named(error.file, error.cell)}:{error.line}:{error.column}: {error.kind}: {error.message}")
+    for problem in outcome.problems:
+        note(f"error: {problem}")
 
 
 def findings_text(findings: Iterable[Finding], view: View) -> str:

@@ -13,6 +13,7 @@ from gradlint.cli._report import end
 
 if TYPE_CHECKING:
     from gradlint.api import Task
+    from gradlint.finding import Finding
     from gradlint.repair import Repaired
 
 
@@ -25,15 +26,16 @@ def mended(ctx: click.Context, task: Task, options: dict[str, Any], piped: Path 
 
     repaired = repair.repair(task, unsafe=options["unsafe_fixes"])
     for told in repaired.left:
-        place = f"{told.finding.file}:{told.finding.range.start.line}"
-        common.note(f"note: {place}: {told.finding.rule} is left alone: {told.reason}")
+        common.note(f"note: {_place(told.finding)}: {told.finding.rule} is left alone: {told.reason}")
     _tell_what_is_left(repaired, unsafe=options["unsafe_fixes"])
     if options["diff"]:
         text = repair.diff(repaired)
         common.write(text)
+        common.tell(repaired.outcome)
         ctx.exit(_status(repaired, options, changed=bool(text)))
     if piped is not None:
         common.write(repair.text(repaired, piped))
+        common.tell(repaired.outcome)
         ctx.exit(repaired.outcome.status(options["fail_on"] or task.loaded.config.fail_on))
     problems = (*repaired.outcome.problems, *repair.write(repaired))
     if repaired.fixed:
@@ -47,11 +49,17 @@ def _tell_what_is_left(repaired: Repaired, *, unsafe: bool) -> None:
     for finding in findings:
         rule = repaired.outcome.rules.get(finding.rule)
         if finding.fix is None and rule is not None and rule.left:
-            place = f"{finding.file}:{f'cell {finding.cell}:' if finding.cell else ''}{finding.range.start.line}"
-            common.note(f"note: {place}: {finding.rule} has no fix here: {rule.left}")
+            common.note(f"note: {_place(finding)}: {finding.rule} has no fix here: {rule.left}")
     waiting = sum(f.fix is not None and f.fix.applicability == "unsafe" for f in findings)
     if waiting and not unsafe:
         common.note(f"note: --unsafe-fixes would try {waiting} more")
+
+
+def _place(finding: Finding) -> str:
+    """The file, in a notebook the cell, and the line of a finding."""
+    from gradlint.report._words import named
+
+    return f"{named(finding.file, finding.cell)}:{finding.range.start.line}"
 
 
 def _status(repaired: Repaired, options: dict[str, Any], *, changed: bool) -> int:

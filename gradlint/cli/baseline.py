@@ -166,9 +166,7 @@ def _save(file: Path, entries: Iterable[Entry]) -> None:
 
 def _status(outcome: Outcome) -> int:
     """Tell what could not be looked at; the exit status."""
-    broken = (f"{e.file}:{e.line}:{e.column}: {e.kind}: {e.message}" for e in outcome.report.errors)
-    for told in (*broken, *outcome.problems):
-        common.note(f"error: {told}")
+    common.tell(outcome)
     return 2 if outcome.report.errors or outcome.problems else 0
 
 

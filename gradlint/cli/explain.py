@@ -47,6 +47,8 @@ def command(place: str, paths: tuple[str, ...], config_file: Path | None, color:
         raise click.UsageError(f"expected FILE:LINE, or FILE:cell:N:LINE in a notebook, not {place!r}")
     given = match["file"]
     analysis = api.analyse(api.Task((given, *paths), common.settings([given], config_file)))
+    for problem in analysis.problems:
+        common.note(f"error: {problem}")
     spot = _spot(analysis, given, int(match["cell"] or 0), int(match["line"]))
     view = View(
         analysis.texts.lines, color=common.colored(color, terminal=common.on_terminal()), cells=analysis.texts.cells

@@ -95,9 +95,7 @@ def _checked(files: Sequence[str], config_file: Path | None) -> Outcome:
     from gradlint import api
 
     outcome = api.run(api.Task(tuple(files), common.settings(files, config_file), baseline=None))
-    broken = (f"{e.file}:{e.line}:{e.column}: {e.message}" for e in outcome.report.errors)
-    for problem in (*outcome.problems, *broken):
-        common.note(f"error: {problem}")
+    common.tell(outcome)
     return outcome
 
 
