@@ -109,6 +109,7 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 # --- editors ---------------------------------------------------------------------------------------------------------
 
 EDITORS = ROOT / "docs" / "editors.md"
+NODE = shutil.which("node")
 
 
 def test_the_problem_matcher_of_vs_code_finds_every_finding(project: Path) -> None:
@@ -123,6 +124,28 @@ def test_the_problem_matcher_of_vs_code_finds_every_finding(project: Path) -> No
     assert told.pop("message").startswith("x.detach().sum() does not depend on anything that requires grad")
     assert told == {"file": "src/train.py", "line": "3", "column": "1", "severity": "error", "code": "detach"}
     _server_answers([settings["glspc.server.command"], *settings["glspc.server.commandArguments"]])
+
+
+#: what VS Code does with each line of a task's output
+MATCH = """
+const pattern = JSON.parse(process.argv[1]);
+const found = require('fs').readFileSync(0, 'utf8').split('\\n').map(line => new RegExp(pattern.regexp).exec(line));
+console.log(JSON.stringify(found.filter(Boolean).map(m => [m[pattern.file], m[pattern.line], m[pattern.code], m[pattern.message]])));
+"""
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node.js: VS Code's patterns are regular expressions of JavaScript")
+def test_the_problem_matcher_is_a_pattern_of_javascript(project: Path) -> None:
+    _, tasks = (json.loads(block) for block in fenced(EDITORS, "json"))
+    pattern = tasks["tasks"][0]["problemMatcher"]["pattern"]
+    (project / "src" / "a: b[c].py").write_text(CUT, encoding="utf-8")
+    out = shell("gradlint src --output-format concise", project).stdout
+    ran = subprocess.run(
+        [str(NODE), "-e", MATCH, json.dumps(pattern)], input=out, capture_output=True, text=True, check=True
+    )
+    told = json.loads(ran.stdout)
+    assert [place[:3] for place in told] == [["src/a: b[c].py", "3", "detach"], ["src/train.py", "3", "detach"]]
+    assert all(message.endswith("cuts the gradient") for *_, message in told)
 
 
 def test_the_output_filter_of_pycharm_finds_every_finding(project: Path) -> None:

@@ -81,7 +81,8 @@ def test_the_figures_of_the_page_add_up() -> None:
     rules = Catalog.load().rules
     *rows, total = (re.split(r" *\| *", line)[1:6] for line in shown(PAGE.read_text(encoding="utf-8")).splitlines()[2:])
     assert [sum(int(row[column]) for row in rows) for column in (1, 2, 3)] == [int(n) for n in total[1:4]]
-    assert [row[0] for row in rows] == sorted(rules)
+    names = [row[0] for row in rows]
+    assert names == sorted(set(names) & set(rules))
     for slug, found, fixed, _, left in rows:
         assert left == (rules[slug].left if int(fixed) < int(found) else ""), slug
 

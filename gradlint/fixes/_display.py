@@ -72,7 +72,7 @@ class Flow:
         """One more step along assignments, loops, calls and returns; whether there was anything new."""
         before = len(self.live)
         for source in self.sources:
-            for node in source.nodes:
+            for node in source.passing:
                 if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and node.value is not None:
                     if self.is_live(source, node.value):
                         self._state(source, node)
@@ -166,21 +166,7 @@ class Flow:
 
     def _name(self, source: Source, node: ast.Name) -> Key:
         """A name, in the nearest function that binds it, else in the module."""
-        for around in source.around(node):
-            if isinstance(around, ast.FunctionDef | ast.Lambda) and node.id in _bound(around):
-                return (around, node.id)
-        return (source.tree, node.id)
-
-
-def _bound(function: ast.FunctionDef | ast.Lambda) -> set[str]:
-    """The parameters of a function and the names that it assigns."""
-    a = function.args
-    names = {p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if p is not None}
-    if isinstance(function, ast.Lambda):
-        return names
-    stored = (n for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-    foreign = {n for g in ast.walk(function) if isinstance(g, ast.Global | ast.Nonlocal) for n in g.names}
-    return (names | {n.id for n in stored}) - foreign
+        return (source.scope(node), node.id)
 
 
 def _before_moves(source: Source, node: ast.Call) -> Edit:

@@ -17,6 +17,8 @@ _ATOMS = (
     ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.List, ast.ListComp, ast.Dict, ast.JoinedStr,
 )  # fmt: skip
 _LOOSE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Expr, ast.keyword, ast.List, ast.Tuple)
+_FUNCTIONS = (ast.FunctionDef, ast.Lambda)
+_PASSING = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.comprehension, ast.Return, ast.Call)
 
 
 class Source:
@@ -26,6 +28,7 @@ class Source:
         self.file = file
         self.text = text
         self.lines = text.split("\n")
+        self._bindings: dict[ast.AST, set[str]] = {}
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -39,6 +42,11 @@ class Source:
     def nodes(self) -> list[ast.AST]:
         """All nodes."""
         return list(ast.walk(self.tree))
+
+    @cached_property
+    def passing(self) -> list[ast.AST]:
+        """The nodes that hand values on: assignments, loops, calls, returns."""
+        return [node for node in self.nodes if isinstance(node, _PASSING)]
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
@@ -59,8 +67,17 @@ class Source:
 
     def at(self, place: Range) -> ast.expr | ast.stmt | None:
         """The node of exactly this place: an expression rather than the statement that it is."""
-        exact = [n for n in self.nodes if isinstance(n, ast.expr | ast.stmt) and self.place(n) == place]
-        return next((n for n in exact if isinstance(n, ast.expr)), exact[0] if exact else None)
+        return self._placed.get(place)
+
+    @cached_property
+    def _placed(self) -> dict[Range, ast.expr | ast.stmt]:
+        found: dict[Range, ast.expr | ast.stmt] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.expr | ast.stmt):
+                place = self.place(node)
+                if place not in found or (isinstance(node, ast.expr) and isinstance(found[place], ast.stmt)):
+                    found[place] = node
+        return found
 
     def expression(self, place: Range) -> ast.expr | None:
         """The expression of exactly this place."""
@@ -94,6 +111,18 @@ class Source:
         """The function that a node lies in."""
         functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
         return next((n for n in self.around(node) if isinstance(n, functions)), None)
+
+    def scope(self, node: ast.Name) -> ast.AST:
+        """The nearest function that binds a name, else the module."""
+        return next(
+            (f for f in self.around(node) if isinstance(f, _FUNCTIONS) and node.id in self._bound(f)), self.tree
+        )
+
+    def _bound(self, function: ast.FunctionDef | ast.Lambda) -> set[str]:
+        """The parameters of a function and the names that it assigns."""
+        if function not in self._bindings:
+            self._bindings[function] = _bound(function)
+        return self._bindings[function]
 
     def qualified(self, node: ast.AST) -> str:
         """The full name of what is written, through the imports of the file; empty for anything but a dotted name."""
@@ -206,6 +235,17 @@ class Source:
     def offset(self, place: Position) -> int:
         """The offset of a position in the text."""
         return self._starts[place.line - 1] + place.column - 1
+
+
+def _bound(function: ast.FunctionDef | ast.Lambda) -> set[str]:
+    """The parameters of a function and the names that it assigns."""
+    a = function.args
+    names = {p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if p is not None}
+    if isinstance(function, ast.Lambda):
+        return names
+    stored = (n for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    foreign = {n for g in ast.walk(function) if isinstance(g, ast.Global | ast.Nonlocal) for n in g.names}
+    return (names | {n.id for n in stored}) - foreign
 
 
 def atom(source: Source, node: ast.expr) -> str:
