@@ -5,14 +5,15 @@ Knows nothing of what is asked. Where processes cannot be forked there are none 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 A = TypeVar("A")  #: a question
 B = TypeVar("B")  #: its answer
@@ -29,6 +30,8 @@ class Died:
 
 def available() -> bool:
     """Whether processes can be forked."""
+    import multiprocessing
+
     return "fork" in multiprocessing.get_all_start_methods()
 
 
@@ -60,6 +63,8 @@ class Processes(Generic[A, B]):
 
     def _ready(self) -> Iterator[tuple[A, B | Died]]:
         """The answers that have come; a process that died is replaced."""
+        from multiprocessing.connection import wait
+
         busy = {w.ours: w for w in self._workers if w.busy}
         for ready in wait(list(busy)):
             worker = busy[ready]  # type: ignore[index]
@@ -93,6 +98,8 @@ class _Worker(Generic[A]):
 
     def __init__(self, prepare: Callable[[], Work[A, object]], others: Sequence[Connection]) -> None:
         self.asked: list[A] = []
+        import multiprocessing
+
         self.ours, theirs = multiprocessing.Pipe()
         self.process: BaseProcess = multiprocessing.get_context("fork").Process(
             target=_serve, args=(prepare, theirs, [*others, self.ours]), daemon=True

@@ -76,7 +76,9 @@ class Answers:
         return text
 
     def recalled(self) -> Answer | None:
-        """The answer that still holds."""
+        """The answer that still holds; of nothing to run it is known what it gives."""
+        if not self._sources:
+            return Answer([], set(), set(), [], {}, [], [], [])
         if self._folder is None:
             return None
         try:

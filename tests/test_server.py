@@ -68,7 +68,7 @@ async def told(client: LanguageClient, uri: str, rules: list[str]) -> list[types
     for _ in range(20):
         if [d.code for d in client.diagnostics.get(uri, ())] == rules if uri in client.diagnostics else False:
             return list(client.diagnostics[uri])
-        await asyncio.wait_for(client.wait_for_notification(PUBLISHED), 20)
+        await asyncio.wait_for(client.wait_for_notification(PUBLISHED), 60)
     raise AssertionError(client.diagnostics.get(uri))
 
 
