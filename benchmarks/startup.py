@@ -50,7 +50,9 @@ def command(words: Sequence[str], file: str) -> list[str]:
 def run(words: Sequence[str], folder: Path) -> tuple[float, float]:
     """CPU and wall-clock seconds of one run, which must find nothing."""
     begun = time.perf_counter()
-    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment = {**kept, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}  # as after an installation, for all alike
+    process = subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output = process.stdout.read() if process.stdout else b""
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
