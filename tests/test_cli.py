@@ -315,6 +315,15 @@ def test_the_module_runs() -> None:
     assert out.stdout == f"gradlint {gradlint.__version__}\n"
 
 
+def test_a_slip_in_the_name_of_a_command_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = invoke("explian", "x.py:3")
+    assert told.exit_code == 2
+    assert "no command and no path 'explian'; did you mean 'gradlint explain'?" in told.stderr
+    (tmp_path / "rules").mkdir()
+    assert "did you mean" not in invoke("rules").stderr
+
+
 def test_help_names_every_subcommand() -> None:
     text = invoke("--help").stdout
     assert "..." not in text.partition("Commands:")[2], "a short help is cut off"

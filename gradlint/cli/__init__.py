@@ -6,6 +6,7 @@ What is no subcommand is a path: `gradlint src` is `gradlint check src`.
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import traceback
 from importlib import import_module
@@ -35,8 +36,20 @@ class Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put in `check` where the first word is no subcommand."""
         if args and args[0] not in ("-h", "--help", "--version", *self.list_commands(ctx)):
+            self._tell_slip(args[0])
             args = ["check", *args]
         return super().parse_args(ctx, args)
+
+    def _tell_slip(self, word: str) -> None:
+        """Say which subcommand was probably meant by a word that is taken for a path and is none."""
+        if not word.isalpha() or os.path.lexists(word):
+            return
+        from difflib import get_close_matches
+
+        for name in get_close_matches(word, self.list_commands(click.Context(self)), n=1, cutoff=0.7):
+            click.echo(
+                f"gradlint: note: there is no command and no path '{word}'; did you mean 'gradlint {name}'?", err=True
+            )
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a defect of gradlint is no finding, so it must not end with exit status 1."""
