@@ -9,11 +9,11 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from gradlint.static import program as p
 from gradlint.static.lower import lower
+from gradlint.static.sites import below
 
 SOURCES = sorted((Path(__file__).parents[1] / "gradlint" / "static").glob("*.py"))
 INSIDE = (" ", "\n", "  # (a [comment\n  ", "\\\n ")  #: what may stand between two tokens inside brackets
@@ -83,14 +83,9 @@ def _between(text: str, start: tuple[int, int], end: tuple[int, int]) -> str:
     return lines[start[0] - 1][start[1] :] + "".join(lines[start[0] : end[0] - 1]) + lines[end[0] - 1][: end[1]]
 
 
-def places(node: object) -> Iterator[tuple[str, int, int]]:
+def places(module: p.Module) -> Iterator[tuple[str, int, int]]:
     """Name, line and column of every name that is read or written in a lowered program."""
-    if isinstance(node, p.Name):
-        yield node.id, *node.place[:2]
-    for part in (
-        node if isinstance(node, tuple) else msgspec.structs.astuple(node) if isinstance(node, msgspec.Struct) else ()
-    ):
-        yield from places(part)
+    yield from ((name.id, *name.place[:2]) for name in below(module, p.Name))
 
 
 def judged(text: str) -> set[tuple[str, int, int]]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -266,8 +267,11 @@ class Beginnings:
             ran.tape = None
 
 
+_posix = lru_cache(1 << 16)(Path.as_posix)  #: every run tells of the same paths
+
+
 def _told(asked: Mapping[Path, str] | Iterable[tuple[Path, str]]) -> dict[str, str]:
-    return {path.as_posix(): kind for path, kind in dict(asked).items()}
+    return {_posix(path): kind for path, kind in dict(asked).items()}
 
 
 @contextmanager

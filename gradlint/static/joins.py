@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def join_values(m: Machine, values: Sequence[Val]) -> Val:
     """One value for several; a path on which the value is missing does not count."""
+    if len(values) == 1 and not isinstance(values[0], Alt):
+        return values[0]
     distinct = _distinct([o for v in values if v is not MISSING for o in options(v)])
     if not distinct:
         return MISSING

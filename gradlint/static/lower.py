@@ -6,13 +6,15 @@ tables say how each kind of node is lowered; a kind that is in none is UNKNOWN, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import libcst as cst
 
 from gradlint.static import program as p
-from gradlint.static.bounds import DEEP, LowerError
+from gradlint.static.bodies import Stretch, bodies, without
+from gradlint.static.bounds import DEEP, LowerError, checked
 from gradlint.static.lower_expressions import assignable, expression, parameters
 from gradlint.static.lower_parse import trees
 from gradlint.static.lower_patterns import pattern
@@ -25,9 +27,11 @@ class Lowering:
 
     tree: cst.Module
 
-    def __init__(self, text: str) -> None:
-        self.reader = Reader(text)
+    def __init__(self, text: str, line: int = 1, later: Mapping[int, Stretch] | None = None) -> None:
+        self.reader = Reader(text, line)
         self.scopes = Scopes()
+        self.later = later or {}  #: by their first lines, the bodies that are lowered when they are asked for
+        self.lines = text.split("\n") if later else []
 
     def skip_node(self, node: cst.CSTNode) -> None:
         """Go over a node that is not lowered."""
@@ -35,25 +39,49 @@ class Lowering:
 
 
 def lower(source: str, file: str, name: str) -> p.Module:
-    """The program of a source text.
+    """The program of a source text, without the bodies of its longer functions: those are lowered when they are run.
 
     Args: the text, the file's name as it is printed, the module's dotted name.
     Raises: LowerError with the place, for text that is not Python.
     """
     text = source.removeprefix("\ufeff")
-    low = Lowering(text)
+    for _ in checked(text):
+        pass
+    later = bodies(text)
+    low = Lowering(text, later=later)
     low.scopes.push()
     body: list[p.Stmt] = []
-    try:
-        for tree in trees(text):
+    with _told():
+        for tree in trees(without(text, later.values())):
             low.tree = tree
             body += block(low, tree.body)
-        low.reader.skip()
+    return p.Module(name, file, tuple(body), low.scopes.pop().scope())
+
+
+def complete(function: p.FunctionDef) -> None:
+    """Lower the body of a function. Raises LowerError."""
+    inner = function.inner
+    low = Lowering(inner.text, inner.line)
+    low.scopes.push(function.qualname, function.params)
+    body: list[p.Stmt] = []
+    with _told():
+        for tree in trees(f"if 1:\n{inner.text}"):
+            low.tree = tree
+            body += block(low, cst.ensure_type(tree.body[0], cst.If).body.body)
+    made = low.scopes.pop()
+    inner.statements, inner.scope, inner.yields, inner.text = tuple(body), made.scope(), made.yields, ""
+    inner.line = 0
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What may go wrong, as an error with a place."""
+    try:
+        yield
     except RecursionError:
         raise LowerError(1, 1, f"the code is {DEEP}", "budget") from None
     except MisplacedError as error:
         raise LowerError(1, 1, f"gradlint lost its place in this file ({error})") from None
-    return p.Module(name, file, tuple(body), low.scopes.pop().scope(), low.reader.comments)
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------------
@@ -359,19 +387,27 @@ def _function(low: Lowering, node: cst.FunctionDef, start: int) -> p.Stmt:
         returns = expression(low, node.returns.annotation)
     low.scopes.push(node.name.value, signature)
     qualname = low.scopes.qualname()
-    body = suite(low, node.body)
+    inner = _later(low) or p.Body(suite(low, node.body))
     made = low.scopes.pop()
+    inner.scope, inner.yields = made.scope(), made.yields
     return p.FunctionDef(
-        low.reader.place(start), node.name.value, qualname, signature, body, decorators, made.scope(), name_place,
-        node.asynchronous is not None, made.yields, returns, _doc(body),
+        low.reader.place(start), node.name.value, qualname, signature, inner, decorators, name_place,
+        node.asynchronous is not None, returns,
     )  # fmt: skip
 
 
-def _doc(body: tuple[p.Stmt, ...]) -> str:
-    match body:
-        case (p.ExprStmt(value=p.Const(kind="str", text=text)), *_):
-            return text
-    return ""
+def _later(low: Lowering) -> p.Body | None:
+    """The body that comes next as a text, if it is one to be lowered later."""
+    if not low.later:
+        return None
+    before = low.reader.position, low.reader.end
+    low.reader.take(":")
+    stretch = low.later.get(low.reader.line(low.reader.skip()))
+    if stretch is None:
+        low.reader.position, low.reader.end = before
+        return None
+    low.reader.go(stretch.last, stretch.end)
+    return p.Body(text="\n".join(low.lines[stretch.first - 1 : stretch.last]) + "\n", line=stretch.first)
 
 
 def _class(low: Lowering, node: cst.ClassDef, start: int) -> p.Stmt:

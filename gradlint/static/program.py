@@ -1,6 +1,7 @@
 """The program: a compact tree of statements and expressions, each with its exact span.
 
-`lower` makes it from libcst; the abstract machine runs it; the cache keeps it. Nothing here knows libcst or torch.
+`lower` makes it from libcst, the bodies of functions when they are first run; the abstract machine runs it. Nothing here knows
+libcst or torch.
 A place is (line, column, end line, end column): 1-based, columns in code points, the end exclusive; the file is the
 module's. Every class has a tag of its own, so a program survives a round trip through msgspec.
 """
@@ -272,20 +273,49 @@ class Try(Stmt, frozen=True):
     final: tuple[Stmt, ...]
 
 
+class Body(msgspec.Struct):
+    """What a def does when it is called: lowered when it is first asked for, until then a text and its first line."""
+
+    statements: tuple[Stmt, ...] = ()
+    scope: Scope = Scope()
+    yields: bool = False
+    text: str = ""
+    line: int = 0
+
+
 class FunctionDef(Stmt, frozen=True):
     """`place` covers the whole statement, decorators included; `name_place` the name."""
 
     name: str
     qualname: str  #: dotted inside the module, without `<locals>`: "GradCam._save"
     params: Params
-    body: tuple[Stmt, ...]
+    inner: Body
     decorators: tuple[Expr, ...]
-    scope: Scope
     name_place: Place
     is_async: bool = False
-    is_generator: bool = False
     returns: Expr | None = None
-    doc: str = ""
+
+    @property
+    def body(self) -> tuple[Stmt, ...]:
+        """The statements."""
+        return self._lowered().statements
+
+    @property
+    def scope(self) -> Scope:
+        """What the body binds, the parameters included."""
+        return self._lowered().scope
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether there is a `yield` in the body."""
+        return self._lowered().yields
+
+    def _lowered(self) -> Body:
+        if self.inner.text:
+            from gradlint.static.lower import complete
+
+            complete(self)
+        return self.inner
 
 
 class ClassDef(Stmt, frozen=True):
@@ -416,10 +446,9 @@ class UnknownPattern(Pattern, frozen=True):
 
 
 class Module(msgspec.Struct, frozen=True, weakref=True):
-    """One lowered file. `comments` maps a line to the comment that starts on it (with the `#`)."""
+    """One lowered file."""
 
     name: str
     file: str
     body: tuple[Stmt, ...]
     scope: Scope
-    comments: dict[int, str] = {}

@@ -2,7 +2,7 @@
 
 libcst knows what stands in a file but not where. Walking a tree in order, every token is the next text after blanks,
 comments and line continuations: so a cursor that skips those and checks each token finds all places in the one walk that
-lowering makes anyway. Comments are noted on the way (for suppressions).
+lowering makes anyway.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from bisect import bisect_right
 from gradlint.static.program import Place
 
 _TRIVIA = re.compile(r"(?:[ \t\f\r\n]|\\\r?\n|#[^\r\n]*)*")
-_COMMENT = re.compile(r"#[^\r\n]*")
 _LINE = re.compile(r"\r\n|\r|\n")
 
 
@@ -22,26 +21,22 @@ class MisplacedError(Exception):
 
 
 class Reader:
-    """The cursor. `end` is where the last token ended, without the blanks after it."""
+    """The cursor. `end` is where the last token ended, without the blanks after it; the text begins on a line of the file."""
 
-    __slots__ = ("_starts", "comments", "end", "position", "text")
+    __slots__ = ("_before", "_starts", "end", "position", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, line: int = 1) -> None:
         self.text = text
         self.position = 0
         self.end = 0
-        self.comments: dict[int, str] = {}
+        self._before = line - 1
         self._starts = [0, *(match.end() for match in _LINE.finditer(text))]
 
     def skip(self) -> int:
         """Go over blanks, comments and continuations; returns the position of the next token."""
         match = _TRIVIA.match(self.text, self.position)
         assert match is not None
-        if match.end() > self.position:
-            if "#" in match.group():
-                for comment in _COMMENT.finditer(self.text, self.position, match.end()):
-                    self.comments[self.line(comment.start())] = comment.group()
-            self.position = match.end()
+        self.position = match.end()
         return self.position
 
     def take(self, token: str) -> int:
@@ -72,12 +67,17 @@ class Reader:
         self.position = before
         return False
 
+    def go(self, line: int, column: int) -> None:
+        """Go over everything up to the end of a token that is known."""
+        self.position = self.end = self._starts[line - 1 - self._before] + column - 1
+
     def line(self, position: int) -> int:
         """The 1-based line of a position."""
-        return bisect_right(self._starts, position)
+        return bisect_right(self._starts, position) + self._before
 
     def place(self, start: int) -> Place:
         """From `start` to the end of the last token: 1-based, columns in code points, end exclusive."""
         first = bisect_right(self._starts, start)
         last = bisect_right(self._starts, self.end) if self.end > start else first
-        return (first, start - self._starts[first - 1] + 1, last, self.end - self._starts[last - 1] + 1)
+        before = self._before
+        return first + before, start - self._starts[first - 1] + 1, last + before, self.end - self._starts[last - 1] + 1

@@ -27,6 +27,8 @@ def below(tree: object, kind: type[N]) -> Iterator[N]:
     elif isinstance(tree, msgspec.Struct):
         if isinstance(tree, kind):
             yield tree
+        if isinstance(tree, p.FunctionDef):
+            tree = msgspec.structs.replace(tree, inner=p.Body(tree.body, tree.scope, tree.is_generator))
         for name in tree.__struct_fields__:
             value = getattr(tree, name)
             if isinstance(value, (tuple, msgspec.Struct)):

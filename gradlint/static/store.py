@@ -9,7 +9,7 @@ The store knows neither Python's values nor torch: how two values join is told t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -105,10 +105,15 @@ class Store:
         if len(deltas) == 1:
             self.apply(deltas[0])
             return
-        for obj, key in _touched(deltas):
+        for held in _touched(deltas):
+            obj, key, value = held[0]
             present = obj.cells.get(key, MISSING)
-            values = [delta[id(obj), key][2] if (id(obj), key) in delta else present for delta in deltas]
-            joined = values[0] if all(v is values[0] for v in values) else joiner(obj, key, values)
+            if len(held) == 1 and present is MISSING:  # the local names of a call that one alternative made, most often
+                joined = value if value is MISSING else joiner(obj, key, (value,))
+            else:
+                place = id(obj), key
+                values = [delta[place][2] if place in delta else present for delta in deltas]
+                joined = values[0] if all(v is values[0] for v in values) else joiner(obj, key, values)
             if joined is not present:
                 self.set(obj, key, joined)
 
@@ -128,9 +133,13 @@ def _unkeep(obj: Obj, key: Key, old: Any, new: Any) -> None:
         obj.cells[key] = old
 
 
-def _touched(deltas: Sequence[Delta]) -> list[tuple[Obj, Key]]:
-    seen: dict[tuple[int, Key], tuple[Obj, Key]] = {}
+def _touched(deltas: Sequence[Delta]) -> Iterable[list[tuple[Obj, Key, Any]]]:
+    """What the alternatives changed, each with what it holds in those that did."""
+    seen: dict[tuple[int, Key], list[tuple[Obj, Key, Any]]] = {}
     for delta in deltas:
-        for place, (obj, key, _) in delta.items():
-            seen.setdefault(place, (obj, key))
-    return list(seen.values())
+        for place, held in delta.items():
+            if place in seen:
+                seen[place].append(held)
+            else:
+                seen[place] = [held]
+    return seen.values()
