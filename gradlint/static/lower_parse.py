@@ -8,9 +8,11 @@ large (data written as Python) is refused.
 from __future__ import annotations
 
 import ast
+import os
 import re
 import threading
 from collections.abc import Iterator
+from queue import SimpleQueue
 
 import libcst as cst
 
@@ -60,22 +62,39 @@ def _reason(error: cst.ParserSyntaxError) -> str:
     return f"this is not valid Python: {lines[0] if lines else 'syntax error'}"
 
 
-def _on_a_large_stack(text: str) -> cst.Module:
-    found: list[cst.Module | BaseException] = []
+class _Parser:
+    """A thread with a large stack that parses whatever it is given; one for each process, for it takes ten parses to make one."""
 
-    def parse() -> None:
+    running: _Parser | None = None
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self._todo: SimpleQueue[tuple[str, SimpleQueue[cst.Module | BaseException]]] = SimpleQueue()
+        before = threading.stack_size(_STACK)
         try:
-            found.append(cst.parse_module(text))
-        except BaseException as error:
-            found.append(error)
+            threading.Thread(target=self._work, name="gradlint-parser", daemon=True).start()
+        finally:
+            threading.stack_size(before)
 
-    before = threading.stack_size(_STACK)
-    try:
-        thread = threading.Thread(target=parse, name="gradlint-parser")
-        thread.start()
-        thread.join()
-    finally:
-        threading.stack_size(before)
-    if isinstance(found[0], BaseException):
-        raise found[0]
-    return found[0]
+    def parse(self, text: str) -> cst.Module:
+        """The tree of a text."""
+        answer: SimpleQueue[cst.Module | BaseException] = SimpleQueue()
+        self._todo.put((text, answer))
+        found = answer.get()
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _work(self) -> None:
+        while True:
+            text, answer = self._todo.get()
+            try:
+                answer.put(cst.parse_module(text))
+            except BaseException as error:
+                answer.put(error)
+
+
+def _on_a_large_stack(text: str) -> cst.Module:
+    if _Parser.running is None or _Parser.running.process != os.getpid():  # a forked process has no threads but its own
+        _Parser.running = _Parser()
+    return _Parser.running.parse(text)
