@@ -162,6 +162,7 @@ def make_function(m: Machine, frame: Frame, node: p.FunctionDef | p.Lambda) -> F
     from gradlint.static.expressions import evaluate
 
     made = Function(node, frame.module, frame)
+    frame.hold()
     if isinstance(node, p.Lambda):
         made.cls = frame.cls
     elif frame.function is not None:
@@ -196,9 +197,12 @@ def invoke(m: Machine, function: Function, args: Args) -> Val:
         m.own_calls.add(args.span)
         declared.receives(m, frame, function, args)
         if node.is_generator:
+            frame.hold()
             return Generator(function, frame)
     with m.running(node, args.span):
-        return _run_body(m, frame, function, args)
+        value = _run_body(m, frame, function, args)
+    frame.over = not frame.held
+    return value
 
 
 def _run_body(m: Machine, frame: Frame, function: Function, args: Args) -> Val:

@@ -29,6 +29,7 @@ class Obj:
     """Something with identity and mutable cells."""
 
     __slots__ = ("cells",)
+    over = False  #: whether nobody can read the cells any more: then no alternative needs to keep them
 
     def __init__(self) -> None:
         self.cells: dict[Key, Any] = {}
@@ -86,7 +87,8 @@ class Store:
         """What has changed since `mark`, with the present values."""
         delta: Delta = {}
         for obj, key, _ in self.log[mark:]:
-            delta[id(obj), key] = (obj, key, obj.cells.get(key, MISSING))
+            if not obj.over:
+                delta[id(obj), key] = (obj, key, obj.cells.get(key, MISSING))
         return delta
 
     def take(self, mark: int) -> Delta:

@@ -113,7 +113,9 @@ class ModuleObj(Obj):
 class Frame(Obj):
     """The local names of one call (or of a class body or comprehension); `parent` is the enclosing scope."""
 
-    __slots__ = ("cls", "function", "loops", "module", "parent", "pending", "receiver", "scope", "start", "yields")
+    __slots__ = (
+        "cls", "function", "held", "loops", "module", "over", "parent", "pending", "receiver", "scope", "start", "yields",
+    )  # fmt: skip
 
     def __init__(
         self, module: ModuleObj, scope: Any, parent: Frame | None = None, function: Function | None = None
@@ -129,6 +131,15 @@ class Frame(Obj):
         self.pending: list[Any] = []
         self.loops: list[Any] = []
         self.yields: list[Val] | Any = None
+        self.held = False  #: whether a function or a generator will read the names later
+        self.over = False
+
+    def hold(self) -> None:
+        """The names are read later, and so are those around them."""
+        frame: Frame | None = self
+        while frame is not None and not frame.held:
+            frame.held = True
+            frame = frame.parent
 
 
 class Function(Obj):
