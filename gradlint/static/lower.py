@@ -16,7 +16,7 @@ from gradlint.static import program as p
 from gradlint.static.bodies import Stretch, bodies, without
 from gradlint.static.bounds import DEEP, LowerError, checked
 from gradlint.static.lower_expressions import assignable, expression, parameters
-from gradlint.static.lower_parse import trees
+from gradlint.static.lower_parse import tree, trees
 from gradlint.static.lower_patterns import pattern
 from gradlint.static.reader import MisplacedError, Reader
 from gradlint.static.scopes import Scopes
@@ -45,16 +45,15 @@ def lower(source: str, file: str, name: str) -> p.Module:
     Raises: LowerError with the place, for text that is not Python.
     """
     text = source.removeprefix("\ufeff")
-    for _ in checked(text):
-        pass
     later = bodies(text)
+    for _ in checked(text) if later else ():
+        pass
     low = Lowering(text, later=later)
     low.scopes.push()
     body: list[p.Stmt] = []
     with _told():
-        for tree in trees(without(text, later.values())):
-            low.tree = tree
-            body += block(low, tree.body)
+        for low.tree in trees(without(text, later.values())):
+            body += block(low, low.tree.body)
     return p.Module(name, file, tuple(body), low.scopes.pop().scope())
 
 
@@ -63,13 +62,11 @@ def complete(function: p.FunctionDef) -> None:
     inner = function.inner
     low = Lowering(inner.text, inner.line)
     low.scopes.push(function.qualname, function.params)
-    body: list[p.Stmt] = []
     with _told():
-        for tree in trees(f"if 1:\n{inner.text}"):
-            low.tree = tree
-            body += block(low, cst.ensure_type(tree.body[0], cst.If).body.body)
+        low.tree = tree(f"if 1:\n{inner.text}")
+        body = block(low, cst.ensure_type(low.tree.body[0], cst.If).body.body)
     made = low.scopes.pop()
-    inner.statements, inner.scope, inner.yields, inner.text = tuple(body), made.scope(), made.yields, ""
+    inner.statements, inner.scope, inner.yields, inner.text = body, made.scope(), made.yields, ""
     inner.line = 0
 
 

@@ -28,10 +28,12 @@ def trees(text: str) -> Iterator[cst.Module]:
     Raises: LowerError.
     """
     for piece, line in checked(text):
-        try:
-            yield _on_a_large_stack(piece)
-        except cst.ParserSyntaxError as error:
-            raise _told(text, error, line) from None
+        yield _tree(piece, text, line)
+
+
+def tree(text: str) -> cst.Module:
+    """The tree of a part of a text that was checked as a whole. Raises LowerError."""
+    return _tree(text, text, 1)
 
 
 def syntax(text: str) -> tuple[int, int, str] | None:
@@ -44,6 +46,14 @@ def syntax(text: str) -> tuple[int, int, str] | None:
     except RecursionError:
         return 1, 1, f"the code is {DEEP}"
     return None
+
+
+def _tree(piece: str, text: str, line: int) -> cst.Module:
+    """The tree of a piece of a text, which begins at a line of it."""
+    try:
+        return _on_a_large_stack(piece)
+    except cst.ParserSyntaxError as error:
+        raise _told(text, error, line) from None
 
 
 def _told(text: str, error: cst.ParserSyntaxError, line: int) -> LowerError:
