@@ -164,13 +164,14 @@ class Demand(msgspec.Struct, frozen=True):
     retains: bool = False  #: for backward and autograd.grad: the graph may be used again
     early: bool = False  #: for grad-read: certainly before any backward that could have left the gradient
     cleared: Span | None = None  #: for grad-read: where the gradient was thrown away since the last backward
-    since: int = 0  #: with cleared: the moment
+    since: int = 0  #: with cleared: the moment; for loss-return: when the function began
     kept: int = -1  #: with cleared: the gradient itself, where the program uses it by a name of its own
     raises: bool = False  #: for hook-read: the program fails here
     closed: bool = False  #: for optimizer: only known code has had its parameters, so all backwards are on the tape
     #: for backward: parameters whose gradient from here no optimizer steps with; for optimizer: what it steps, if all of it
     #: was frozen whenever it did
     unused: tuple[int, ...] = ()
+    expected: bool = False  #: the program reckons with the error that a lost gradient raises here
     hooks: tuple[int, ...] = ()  #: for hook-read: the hooks (by index) that would have filled what is missing
 
 

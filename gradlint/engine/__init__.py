@@ -21,6 +21,8 @@ __all__ = ["Verdict", "judge", "merge"]
 
 #: contracts of findings that leave the demand itself in order
 PASSING = ("dead-term", "dead-loss", "untrained", "other")
+_REMADE = "hidden-cut"
+_RAISING = ("severed", "no-graph", "off-path", "non-leaf", "mistimed", "freed")
 _DIFFERENTIATES = ("backward", "autograd.grad", "grad-read", "training-step")
 
 
@@ -58,6 +60,9 @@ def _verdict(case: Case, demand: Demand, extra: list[Finding]) -> Verdict:
     if demand.unknown:
         return Verdict(demand, "undecided", demand.unknown, tuple(extra))
     found = _broken(case, demand)
+    shown = tuple(f for f in (*found, *extra) if not (demand.expected and _raises(demand, f)))
+    if len(shown) < len(found) + len(extra):
+        return Verdict(demand, "undecided", "the program expects the error that would show it", shown)
     severed_here = any(f.contract not in PASSING for f in found) or any(
         f.contract == "freed" or f.rule == needs.RULE for f in extra
     )
@@ -65,6 +70,13 @@ def _verdict(case: Case, demand: Demand, extra: list[Finding]) -> Verdict:
         return Verdict(demand, "severed", "", (*found, *extra))
     reason = _doubt(case, demand)
     return Verdict(demand, "undecided" if reason else "connected", reason, (*found, *extra))
+
+
+def _raises(demand: Demand, finding: Finding) -> bool:
+    """Whether the program fails where the finding is right, instead of going on with a gradient that is not there."""
+    if finding.rule == _REMADE and not demand.targets:
+        return False
+    return finding.rule == needs.RULE or finding.contract in _RAISING
 
 
 def _broken(case: Case, demand: Demand) -> list[Finding]:

@@ -323,14 +323,18 @@ def _ends(graph: Graph, value: int) -> list[Step]:
 
 
 def loss(case: Case, demand: Demand) -> Finding | None:
-    """What a loss function returns is dead on every path although an argument has a data path to it."""
+    """What a loss function returns is dead on every path although an argument has a data path to it.
+
+    What was dead when it came in is the caller's affair: an evaluation measures.
+    """
     graph = case.graph
     for root in demand.roots:
         if graph.strength[root] not in (SELECTS, CUTS, ZEROES):
             continue
         level = ZEROES if graph.strength[root] == ZEROES else CUTS
         edges = frontier(graph, graph.live(level), root, level)
-        if edges and edges[-1].cause != "grad-mode" and any(is_source(graph.values[a]) for a in graph.towards(root)):
+        own = edges and edges[-1].time > demand.since and edges[-1].cause != "grad-mode"
+        if own and any(is_source(graph.values[a]) for a in graph.towards(root)):
             message = f"what {demand.label} returns is a constant for autograd"
             return cut_claim(case, demand, graph.way(edges, root), message, contract="dead-loss", likely=True)
     return None

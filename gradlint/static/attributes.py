@@ -341,6 +341,8 @@ def truth(m: Machine, value: Val) -> bool | None:
 
 def identity(m: Machine, op: str, left: Val, right: Val) -> Val:
     """`left is right`, as far as it is known."""
+    if right is None and isinstance(left, Scalar) and left.about and left.about[0] == "requires_grad":
+        return Scalar(about=("not requires_grad", left.about[1])) if op == "is" else left  # `t.grad_fn is None`
     answers = {_identical(m, a, b) for a in options(left) for b in options(right)}
     if len(answers) != 1 or None in answers:
         return Scalar()

@@ -210,6 +210,7 @@ def _run_body(m: Machine, frame: Frame, function: Function, args: Args) -> Val:
         from gradlint.static.expressions import evaluate
 
         return evaluate(m, frame, function.node.body)
+    begun = m.tape.time
     signal = statements.block(m, frame, function.node.body)
     if signal == NORMAL:
         m.set(frame, "$return", None)
@@ -221,7 +222,7 @@ def _run_body(m: Machine, frame: Frame, function: Function, args: Args) -> Val:
     if declared.returns(m, function, value):
         return value
     if isinstance(function.node, p.FunctionDef) and names_a_loss(function.node.qualname):
-        demands.note_loss(m, value, defined(function.node, function.module.program.file))
+        demands.note_loss(m, value, defined(function.node, function.module.program.file), begun)
     return value
 
 

@@ -305,6 +305,9 @@ def set_key(m: Machine, receiver: DictObj, key: Val, value: Val, span: Span) -> 
             if isinstance(other, (Scalar, Unknown, Alt)) and other is not key:
                 m.set(receiver, ("k", other), join_values(m, [held, value]))
     m.set(receiver, ("k", _hashable(key)), value)
+    shown = receiver.cells.get("$view")
+    if isinstance(shown, Instance) and isinstance(key, str):  # `module._parameters[name] = tensor`
+        m.set(shown, key, value)
     attributes.capture_store(m, value, span, "item", m.text(span))
 
 

@@ -28,18 +28,24 @@ from gradlint.tape import Flow, Kind, Span
 def backward(m: Machine, roots: Iterable[Val], args: Args, retain: int = 1) -> None:
     """`root.backward()` for one or more roots; `retain` is the position of `retain_graph`, the next that of `create_graph`."""
     known = [n for v in roots if (n := root_node(m, v)) is not None]
-    create = args.get(retain + 1, "create_graph", False) is True
+    create = _creates(args, retain + 1)
     inputs = args.get(retain + 2, "inputs")
     targets = _targets(m, inputs) if inputs is not None else []
     nodes = [n for n, _ in targets]
     record(
         m, "backward", args.span, known, nodes, [t for _, t in targets],
-        create_graph=create, retains=_retains(args, retain),
+        create_graph=create is True, retains=_retains(args, retain),
     )  # fmt: skip
     _want(m, nodes)
     m.set(m.state, "roots", (*m.state.cells["roots"], *known))
     gradients.passed(m, known)
     hooks.fire(m, known, nodes, args, create)
+
+
+def _creates(args: Args, position: int) -> bool | None:
+    """Whether gradients get a graph of their own; None where the flag is not known."""
+    given = args.get(position, "create_graph", None if args.rest else False)
+    return given if isinstance(given, bool) else None
 
 
 def _retains(args: Args, position: int) -> bool:
@@ -60,6 +66,18 @@ def root_node(m: Machine, value: Val) -> int | None:
     return m.tape.phi(nodes, last.span, last.label)
 
 
+def _roots(m: Machine, value: Val) -> list[int]:
+    """The nodes of what is differentiated, one for each tensor, whichever of its alternatives it is."""
+    parts: Iterable[Val] = (
+        value if isinstance(value, tuple) else content(value) if isinstance(value, ListObj) else (value,)
+    )
+    for part in parts:
+        for option in options(part):
+            if isinstance(option, Tensor):
+                overwrites.use(m, option)
+    return list(dict.fromkeys(n for part in parts if (n := root_node(m, part)) is not None))
+
+
 def _targets(m: Machine, value: Val) -> list[tuple[int, str]]:
     """The nodes a gradient is asked of, with labels."""
     match value:
@@ -73,16 +91,21 @@ def _targets(m: Machine, value: Val) -> list[tuple[int, str]]:
             parts = (value,)
     found: list[tuple[int, str]] = []
     for part in parts:
-        for option in options(part):
-            if isinstance(option, (tuple, ListObj)):
-                found += _targets(m, option)
-            elif isinstance(option, (Tensor, Unknown)):
-                node = m.node_of(option)
-                if isinstance(option, Tensor):
-                    overwrites.use(m, option)
-                if node is not None:
-                    found.append((node, m.tape.values[node].label))
+        inner = [t for o in options(part) if isinstance(o, (tuple, ListObj)) for t in _targets(m, o)]
+        found += inner or _target(m, part)
     return list(dict.fromkeys(found))
+
+
+def _target(m: Machine, value: Val) -> list[tuple[int, str]]:
+    """One target; of what may be something else that is unknown, what is known of it."""
+    known = [o for o in options(value) if isinstance(o, Tensor)]
+    found: list[tuple[int, str]] = []
+    for option in known or options(value):
+        if isinstance(option, Tensor):
+            overwrites.use(m, option)
+        node = m.node_of(option) if isinstance(option, (Tensor, Unknown)) else None
+        found += [(node, m.tape.values[node].label)] if node is not None else []
+    return found
 
 
 def _want(m: Machine, nodes: Iterable[int]) -> None:
@@ -92,13 +115,13 @@ def _want(m: Machine, nodes: Iterable[int]) -> None:
 def autograd_grad(m: Machine, args: Args) -> Val:
     """`torch.autograd.grad(outputs, inputs, ...)`: a tuple of gradients."""
     outputs, inputs = args.get(0, "outputs"), args.get(1, "inputs")
-    create = args.get(4, "create_graph", False) is True
-    roots = [n for n, _ in _targets(m, outputs)]
+    create = _creates(args, 4)
+    roots = _roots(m, outputs)
     targets = _targets(m, inputs)
     many = isinstance(inputs, (tuple, ListObj))
     labels = [t for _, t in targets]
     nodes = [n for n, _ in targets]
-    record(m, "autograd.grad", args.span, roots, nodes, labels, create_graph=create, retains=_retains(args, 3))
+    record(m, "autograd.grad", args.span, roots, nodes, labels, create_graph=create is True, retains=_retains(args, 3))
     _want(m, nodes)
     asked = roots if not nodes or any(m.kind_of(n) == Kind.UNKNOWN for n in nodes) else ()  # perhaps of any parameter
     m.set(m.state, "asked", (*m.state.cells.get("asked", ()), *asked))
@@ -141,11 +164,11 @@ def exported(m: Machine, node: int, span: Span) -> None:
         record(m, "export", span, (), [node], [m.tape.values[node].label])
 
 
-def note_loss(m: Machine, value: Val, span: Span) -> None:
-    """A function that calls itself a loss returned a value; at the end of the run it shows whether anybody differentiates it."""
+def note_loss(m: Machine, value: Val, span: Span, begun: int) -> None:
+    """A function that calls itself a loss returned a value; whether anybody differentiates it shows at the end of the run."""
     node = root_node(m, value) if isinstance(value, (Tensor, Alt)) else None
     if node is not None and m.mode.enabled is not False:
-        m.set(m.state, "losses", (*m.state.cells.get("losses", ()), (node, span)))
+        m.set(m.state, "losses", (*m.state.cells.get("losses", ()), (node, span, begun)))
 
 
 def declared_losses(m: Machine) -> None:
@@ -157,14 +180,14 @@ def declared_losses(m: Machine) -> None:
     losses = m.state.cells.get("losses", ())
     roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
     used = m.tape.ancestors(roots, Flow.CUTS)
-    judged = {span for node, span in losses if node in used}
-    for node, span in losses:
+    judged = {span for node, span, _ in losses if node in used}
+    for node, span, begun in losses:
         if span in judged:
             continue
         if roots or (m.whole and span.file != m.main):
             m.measured.add(span)
         else:
-            record(m, "loss-return", span, [node], (), ())
+            record(m, "loss-return", span, [node], (), (), since=begun)
 
 
 def end_of_run(m: Machine) -> None:

@@ -17,7 +17,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gradlint.finding import FileError
-from gradlint.static import calls, classes, declared, demands, flags, gradients, hooks, imports, mentions, untaken
+from gradlint.static import (
+    calls,
+    classes,
+    declared,
+    demands,
+    expected,
+    flags,
+    gradients,
+    hooks,
+    imports,
+    mentions,
+    untaken,
+)
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.asking import Libraries
@@ -240,7 +252,8 @@ class Beginnings:
         args = Args(span, self.frame, [receiver] if receiver is not None else [])
         args.rest = True
         try:
-            gradients.use_all(m, [call(m, value, args)])
+            with expected.during(m, expected.marked(node.decorators)):
+                gradients.use_all(m, [call(m, value, args)])
             demands.declared_losses(m)
             _closures(m)
         except Raised:

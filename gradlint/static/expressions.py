@@ -377,6 +377,8 @@ def _comprehension(m: Machine, frame: Frame, node: p.Comprehension) -> Val:
     if node.kind == "dict":
         made = DictObj()
         for key, value in found:
+            if isinstance(key, (Scalar, Unknown)):  # a round of its own, so perhaps another key
+                value = join_values(m, [held for other, held in found if other is key])
             containers.set_key(m, made, key, value, m.span(frame, node))
         if not exact:
             m.set(made, "$open", True)

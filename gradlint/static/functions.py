@@ -31,6 +31,7 @@ from gradlint.static.values import (
     ITEMS,
     NODE,
     OPEN,
+    WHOLE,
     ClassObj,
     DictObj,
     Function,
@@ -45,6 +46,7 @@ from gradlint.static.values import (
     Val,
     Wrapped,
     content,
+    dict_items,
 )  # fmt: skip
 from gradlint.tape import Flow, HookKind, Kind, Span
 
@@ -58,7 +60,7 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
     requires = m.tape.requires[node]
     m.reflagged.add((known.span, known.label))
     if flag is True:
-        if requires == "yes" or (requires == "maybe" and not known.leaf):
+        if requires == "yes" or (requires == "maybe" and not (known.leaf and _made_here(m, node))):
             return
         source = node if m.tape.into[node] else None
         made = m.tape.remake(source, span, known.label, "yes", "requires_grad_()", "remade", parameter=known.parameter)
@@ -74,6 +76,11 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
         )
     m.tape.earlier[made] = node
     m.set(value, NODE, made)
+
+
+def _made_here(m: Machine, node: int) -> bool:
+    """Whether a leaf has no history that may require grad: then flagging it makes it a source of its own."""
+    return all(edge.flow < Flow.UNKNOWN for edge in m.tape.into[node])
 
 
 def _requires_grad_(m: Machine, value: Tensor, args: Args) -> Val:
@@ -388,17 +395,30 @@ def _functional_call(m: Machine, args: Args) -> Val:
     if not isinstance(module, Instance) or not isinstance(given, DictObj):
         return calls.unknown_call(m, Lib("torch.func.functional_call"), args, m.text(args.span))
     replaced: list[tuple[Instance, str, Val]] = []
+    placed: set[int] = set()
     for prefix, inner in list(modules.named_modules(m, module)):
         for key, value in list(inner.cells.items()):
             name = f"{prefix}.{key}" if prefix else str(key)
             found = given.cells.get(("k", name))
             if isinstance(value, Tensor) and isinstance(found, Tensor):
+                placed.add(id(found))
                 replaced.append((inner, str(key), value))
                 m.set(inner, key, found)
     result = calls.call(m, module, Args(args.span, args.frame, inputs if isinstance(inputs, tuple) else [inputs]))
     for inner, key, value in replaced:
         m.set(inner, key, value)
-    return result
+    left = [v for _, v in dict_items(given) if id(v) not in placed]
+    return _perhaps_of(m, result, [n for v in left for n in m.nodes(v, 2)], args) if left else result
+
+
+def _perhaps_of(m: Machine, result: Val, nodes: list[int], args: Args) -> Val:
+    """A result that may have been computed from other values as well: under which names they stood is not known."""
+    label = m.text(args.span)
+    made = Unknown(label)
+    inputs = [*(Input(n) for n in m.nodes(result, 2)), *(Input(n, Flow.UNKNOWN) for n in nodes)]
+    made.cells[NODE] = m.tape.result(Kind.UNKNOWN, args.span, label, "functional_call", inputs)
+    made.cells[WHOLE] = True
+    return made
 
 
 def optimizer(m: Machine, name: str, args: Args) -> Val:

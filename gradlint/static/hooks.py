@@ -213,7 +213,7 @@ def called(m: Machine, module: Instance, span: Span, time: int, output: Val = No
 # --- firing at the backward ------------------------------------------------------------------------------------------
 
 
-def fire(m: Machine, roots: Sequence[int], targets: Sequence[int], args: Args, create: bool) -> None:
+def fire(m: Machine, roots: Sequence[int], targets: Sequence[int], args: Args, create: bool | None) -> None:
     """Call the tensor hooks and module backward hooks on the way of a backward."""
     reached = _executed(m, roots, targets)
     with entered(m, Mode(create, args.span, "backward hook")):
@@ -239,18 +239,21 @@ def _executed(m: Machine, roots: Sequence[int], targets: Sequence[int]) -> set[i
 
 
 def _fire_module(m: Machine, module: Val, inputs: Sequence[int], outputs: Sequence[int], hooks: Sequence[Registration],
-                 roots: Sequence[int], args: Args, create: bool) -> None:  # fmt: skip
+                 roots: Sequence[int], args: Args, create: bool | None) -> None:  # fmt: skip
     given = tuple(gradient(m, roots, n, args.span, "grad_input", create) for n in inputs)
     taken = tuple(gradient(m, roots, n, args.span, "grad_output", create) for n in outputs)
     for hook in hooks:
         _run(m, hook, Args(args.span, args.frame, [module, given, taken]))
 
 
-def gradient(m: Machine, roots: Sequence[int], target: int | None, span: Span, label: str, create: bool) -> Tensor:
+def gradient(
+    m: Machine, roots: Sequence[int], target: int | None, span: Span, label: str, create: bool | None
+) -> Tensor:
     """A gradient tensor: with `create_graph` it carries on to the root, otherwise the way ends there."""
-    inputs = [Input(r, Flow.CARRIES if create else Flow.CUTS, "" if create else NO_GRAPH) for r in roots]
-    if create and target is not None:
-        inputs.append(Input(target))
+    flow = Flow.CARRIES if create else Flow.UNKNOWN if create is None else Flow.CUTS
+    inputs = [Input(r, flow, NO_GRAPH if flow == Flow.CUTS else "") for r in roots]
+    if flow != Flow.CUTS and target is not None:
+        inputs.append(Input(target, flow))
     return Tensor(m.tape.result(Kind.TENSOR, span, label, "gradient", inputs, gradient=True))
 
 

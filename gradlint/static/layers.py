@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from gradlint.static import (
     calls,
     gradients,
@@ -41,6 +43,7 @@ from gradlint.static.values import (
     Val,
     content,
     dict_items,
+    options,
 )  # fmt: skip
 from gradlint.tape import Flow, Kind, Span
 
@@ -160,11 +163,17 @@ def forward(m: Machine, value: Instance, base: str, args: Args) -> Val:
 
 
 def _run_sequence(m: Machine, value: Instance, args: Args) -> Val:
-
     current = args.get(0)
-    for _, child in list(modules.children(m, value)):
-        current = calls.call(m, child, Args(args.span, args.frame, [current]))
+    for _, held in modules.entries(value):
+        layers = [o for o in options(held) if isinstance(o, Unknown) or modules.is_module(m, o)]
+        if layers:
+            given = Args(args.span, args.frame, [current])
+            current = m.alternatives(join_values(m, layers), partial(_run_child, m, given))
     return current
+
+
+def _run_child(m: Machine, args: Args, child: Val) -> Val:
+    return calls.call(m, child, args)
 
 
 def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:

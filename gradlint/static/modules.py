@@ -207,6 +207,8 @@ def read(m: Machine, frame: object, value: Instance, name: str, span: Span) -> V
         return Native(value, name) if inner is not None and name in table else NotImplemented
     if name == "_modules":
         return _submodules(m, value)
+    if name == "_parameters" and not value.opaque:
+        return _own_parameters(value)
     if name in module_methods.METHODS or (name == "forward" and isinstance(library_name(m, value), str)):
         return Native(value, name)
     if value.opaque:
@@ -223,6 +225,16 @@ def _submodules(m: Machine, value: Instance) -> DictObj:
         made.cells["$open"] = True
     for key, child in children(m, value):
         made.cells["k", key if key != layers.ANY else Scalar()] = child
+    return made
+
+
+def _own_parameters(value: Instance) -> DictObj:
+    """`module._parameters`: what is put there is an attribute of the module."""
+    made = DictObj()
+    made.cells["$view"] = value
+    for key, held in entries(value):
+        if any(isinstance(option, Tensor) for option in options(held)):
+            made.cells["k", key] = held
     return made
 
 

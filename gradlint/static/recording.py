@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gradlint.static.expected import expects
 from gradlint.tape import (
     Answer,
     Capture,
@@ -228,7 +229,7 @@ def record(m: Machine, kind: DemandKind, span: Span, roots: Sequence[int], targe
     m.sites[span] = label
     m.tape.demand(
         kind=kind, span=span, label=label, roots=tuple(roots), targets=tuple(targets), target_labels=tuple(labels),
-        whole=m.whole, stack=tuple(m.stack), **{"certain": m.doubt == 0, **more},
+        whole=m.whole, stack=tuple(m.stack), expected=expects(m, kind), **{"certain": m.doubt == 0, **more},
     )  # fmt: skip
 
 

@@ -168,6 +168,8 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
     if not inputs and row.returns in ("tensor", "array", "image", "number") and not _arguments_known(args):
         return m.unknown(m.text(args.span))
     node = compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign, view=row.view)
+    if row.factory and args.keywords.get("requires_grad", False) is not False:
+        node = m.tape.remake(node, args.span, m.text(args.span), answer(args.keywords["requires_grad"]), op, "remade")
     made = wrap(m, row, node, receiver, inputs)
     storage.view(m, made, args.get(0) if receiver is None else receiver, row)
     needs.kept(m, row, op, args.positional if receiver is None else [receiver, *args.positional], made, args.span)

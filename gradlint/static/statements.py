@@ -13,6 +13,7 @@ from gradlint.static import (
     calls,
     classes,
     containers,
+    expected,
     hooks,
     imports,
     modes,
@@ -377,7 +378,8 @@ def _enter(m: Machine, frame: Frame, node: p.With, index: int) -> str:
     unknown, mode = m.state.cells.get(storage.INSIDE_UNKNOWN, 0), m.mode
     m.set(m.state, storage.INSIDE_UNKNOWN, unknown + isinstance(context, (Unknown, Alt)))
     try:
-        return inside(builtin.enter(m, frame, context, span))
+        with expected.during(m, expected.within(m, item.context)):
+            return inside(builtin.enter(m, frame, context, span))
     finally:
         m.set(m.state, storage.INSIDE_UNKNOWN, unknown)
         if modes.is_stack(context):
@@ -404,7 +406,8 @@ def _try(m: Machine, frame: Frame, node: p.Try) -> str:
     mark = m.state.cells.get("trying", 0)
     m.set(m.state, "trying", mark + 1)
     try:
-        signal = block(m, frame, node.body)
+        with expected.during(m, expected.trying(m, node.handlers)):
+            signal = block(m, frame, node.body)
     except Raised as raised:
         m.set(m.state, "trying", mark)
         signal = _handle(m, frame, node, raised)

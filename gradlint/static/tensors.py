@@ -93,10 +93,8 @@ def read(m: Machine, value: Tensor, name: str, span: Span) -> Val:
         case "requires_grad":
             answer = m.tape.requires[value.cells[NODE]]
             return Scalar(about=("requires_grad", value)) if answer == "maybe" else answer == "yes"
-        case "grad_fn":
-            return Scalar(about=("requires_grad", value))
-        case "is_leaf":
-            return m.tape.values[value.cells[NODE]].leaf or Scalar()
+        case "grad_fn" | "is_leaf":
+            return _history(m, value, name)
     if name in _VIEWS:
         made = Tensor(compute(m, f".{name}", [Input(value.cells[NODE])], span, view=True), value)
         storage.view(m, made, value)
@@ -104,6 +102,20 @@ def read(m: Machine, value: Tensor, name: str, span: Span) -> Val:
     if not name.startswith("_") and name not in functions.METHODS and m.catalog.row(f"{TENSOR}.{name}") is None:
         return _part(m, value, name, span)
     return Native(value, name)
+
+
+def _history(m: Machine, value: Tensor, name: str) -> Val:
+    """`t.grad_fn`, `t.is_leaf`: what has no graph is a leaf, and what is no leaf has a graph."""
+    answer = m.tape.requires[value.cells[NODE]]
+    if answer == "no":
+        return None if name == "grad_fn" else True
+    if name == "grad_fn":
+        return Scalar(about=("requires_grad", value))
+    return (
+        Scalar(about=("not requires_grad", value))
+        if answer == "maybe"
+        else m.tape.values[value.cells[NODE]].leaf or Scalar()
+    )
 
 
 def _part(m: Machine, value: Tensor, name: str, span: Span) -> Tensor:

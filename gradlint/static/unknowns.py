@@ -191,8 +191,10 @@ def read_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
     tensor = value.cells.get("$tensor", MISSING)
     if tensor is not MISSING:
         return tensors.read(m, tensor, name, span)
-    if name == "requires_grad":
+    if name in ("requires_grad", "grad_fn"):
         return Scalar(about=("requires_grad", value))
+    if name == "is_leaf":
+        return Scalar(about=("not requires_grad", value))
     if name in ("shape", "ndim", "dtype", "device", "is_cuda"):
         return ListObj([Scalar()], "list", True) if name == "shape" else Scalar()
     return NotImplemented
