@@ -56,7 +56,7 @@ def test_check_names_file_and_row(tmp_path: Path, text: str) -> None:
         ("torch.topk", "its outputs: carries, cuts"),
         ("torch.round", "the gradient is always zero"),
         ("transformers.GPT2LMHeadModel.generate", "runs without gradients"),
-        ("faiss.IndexFlat", "nobody could run it here"),
+        ("torch_cluster.knn", "nobody could run it here"),
         ("torch.topkk", "did you mean 'torch.topk'?"),
         ("some.thing", "unknown"),
     ],

@@ -114,3 +114,32 @@ def test_lightning(tmp_path: Path, step: str, evaluated: str, rules: list[str]) 
     file = tmp_path / "lit.py"
     file.write_text(HOOKS.replace("{STEP}", step).replace("{EVALUATED}", evaluated), encoding="utf-8")
     assert [f.rule for f in api.check([file]).findings] == rules
+
+#: what such a library makes has parameters of its own, or gives back the output of the model: silence, though nothing is proved
+SILENT = [
+    (
+        "peft",
+        FREEZE + "import peft\nnet = peft.get_peft_model(model, peft.LoraConfig(target_modules=['fc']))\nnet(x).sum().backward()\n",
+    ),
+    (
+        "pytorch_grad_cam",
+        "from pytorch_grad_cam import ActivationsAndGradients\n"
+        "ActivationsAndGradients(model, [model.relu], None)(x).sum().backward()\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("library", "program"), SILENT)
+def test_silence(tmp_path: Path, library: str, program: str) -> None:
+    file = tmp_path / "program.py"
+    file.write_text(HEAD + program, encoding="utf-8")
+    assert not api.check([file]).findings
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(("library", "program"), SILENT)
+def test_silence_is_right(library: str, program: str) -> None:
+    declared = library_scene.operators()
+    pytest.importorskip(library, exc_type=ImportError)
+    exec(HEAD + program, {"__name__": "program"})
+    assert declared
