@@ -201,7 +201,7 @@ def _asked(
     result = static.analyse(ready.sources, ready.catalog, read=read, watch=watch or static.ignore, crew=crew)
     judged, broken = verdicts(result.runs, result.measured)
     findings, sites = engine.merge(judged)
-    kept = (result.errors, result.analysed, result.context, result.sites, result.functions, result.budget)
+    kept = (result.errors, result.analysed, result.context, result.sites, result.budget)
     return result, judged, Answer(*kept, findings=findings, judged=sites, broken=broken)
 
 
@@ -220,8 +220,8 @@ def _crew(ready: Prepared, answers: Answers, jobs: int | None, given: Crew | Non
     else:
         made = answers.remembering(
             sources,
-            lambda: crew(sources, catalog, read, jobs=jobs),
-            lambda: Judges(sources, catalog, read, tapes=False),
+            lambda facts: crew(sources, catalog, read, jobs=jobs, facts=facts),
+            lambda facts: Judges(sources, catalog, read, facts=facts),
         )
         with closing(made):
             yield made
@@ -229,11 +229,11 @@ def _crew(ready: Prepared, answers: Answers, jobs: int | None, given: Crew | Non
 
 def reported(analysis: Analysis) -> Outcome:
     """The report: which findings are wanted, what they are called, what was silenced."""
-    texts, result = analysis.texts, analysis.result
+    texts = analysis.texts
     config = analysis.task.loaded.config
     defaults = {slug: rule.enabled for slug, rule in analysis.catalog.rules.items()}
     active = settings.enabled(config, defaults, analysis.task.select, analysis.task.ignore)
-    wanted = [_named(f, result, config) for f in analysis.findings if _wanted(f, analysis, active)]
+    wanted = [_named(f, analysis) for f in analysis.findings if _wanted(f, analysis, active)]
     silenced = suppress.apply(wanted, texts.suppressions)
     idle = suppress.apply(_unused(analysis, silenced.used, active), texts.suppressions)
     everything = sorted((*silenced.findings, *idle.findings), key=order)
@@ -348,12 +348,13 @@ def _wanted(finding: Finding, analysis: Analysis, active: frozenset[str]) -> boo
     return finding.rule in active - off and not asked.isdisjoint(analysis.result.analysed)
 
 
-def _named(finding: Finding, result: Result, config: Config) -> Finding:
+def _named(finding: Finding, analysis: Analysis) -> Finding:
     """The finding with the function it stands in, and the severity that the user gave its rule."""
     line = finding.range.start.line
-    around = [f for f in result.functions.get(finding.file, ()) if f[0] <= line <= f[1]]
+    functions = analysis.texts.functions(finding.file) if finding.file in analysis.result.analysed else ()
+    around = [f for f in functions if f[0] <= line <= f[1]]
     symbol = max(around, key=lambda f: (f[0], -f[1]))[2] if around else finding.symbol
-    severity = config.severity.get(finding.rule, finding.severity)
+    severity = analysis.task.loaded.config.severity.get(finding.rule, finding.severity)
     return msgspec.structs.replace(finding, symbol=symbol, severity=severity)
 
 
@@ -401,7 +402,7 @@ def _unused(analysis: Analysis, used: frozenset[tuple[Suppression, str]], active
         )
         for comment, message in told
     ]
-    return [_named(f, analysis.result, analysis.task.loaded.config) for f in found if _wanted(f, analysis, active)]
+    return [_named(f, analysis) for f in found if _wanted(f, analysis, active)]
 
 
 def _miswritten(comments: Sequence[Suppression], rules: Collection[str]) -> Iterable[tuple[Suppression, str]]:

@@ -45,22 +45,24 @@ class _Answer(NamedTuple):
     asked: dict[Path, str]
 
 
-def crew(sources: Sequence[Source], catalog: Catalog, read: Read, *, jobs: int) -> Crew:
-    """As many processes as are worth it, at most `jobs`."""
+def crew(sources: Sequence[Source], catalog: Catalog, read: Read, *, jobs: int, facts: bool = False) -> Crew:
+    """As many processes as are worth it, at most `jobs`; with `facts` every unit tells what it asked of the disk."""
     number = min(jobs, len(sources))
     if number > 1 and available() and sum(len(s.text) for s in sources) >= LITTLE:
-        return Several(sources, catalog, read, number)
-    return Judges(sources, catalog, read, tapes=False)
+        return Several(sources, catalog, read, number, facts=facts)
+    return Judges(sources, catalog, read, facts=facts)
 
 
 class Several:
     """A crew of processes."""
 
-    def __init__(self, sources: Sequence[Source], catalog: Catalog, read: Read, number: int) -> None:
+    def __init__(self, sources: Sequence[Source], catalog: Catalog, read: Read, number: int, *, facts: bool) -> None:
         self.asked: dict[Path, str] = {}
         self._files = {s.path: s.file for s in sources}
         self._sizes = {s.path: len(s.text) for s in sources}
-        self._processes: Processes[_Question, _Answer] = Processes(number, lambda: _worker(sources, catalog, read))
+        self._processes: Processes[_Question, _Answer] = Processes(
+            number, lambda: _worker(sources, catalog, read, facts=facts)
+        )
         self._coming: Iterator[tuple[_Question, list[Judged]]] = iter(())
         self._rests: dict[Path, list[Judged]] = {}
 
@@ -134,9 +136,9 @@ def _death(file: str, died: Died) -> FileError:
     return FileError(file, 1, 1, "internal", told)
 
 
-def _worker(sources: Sequence[Source], catalog: Catalog, read: Read) -> Callable[[_Question], _Answer]:
+def _worker(sources: Sequence[Source], catalog: Catalog, read: Read, *, facts: bool) -> Callable[[_Question], _Answer]:
     """What answers in one of the processes."""
-    judges = Judges(sources, catalog, read, tapes=False)
+    judges = Judges(sources, catalog, read, facts=facts)
     told: set[Path] = set()
 
     def answer(question: _Question) -> _Answer:

@@ -30,11 +30,17 @@ class Judges:
     """A crew of one that judges what it runs."""
 
     def __init__(
-        self, sources: Sequence[Source], catalog: Catalog, read: Callable[[Path], str | None], *, tapes: bool
+        self,
+        sources: Sequence[Source],
+        catalog: Catalog,
+        read: Callable[[Path], str | None],
+        *,
+        tapes: bool = False,
+        facts: bool = False,
     ) -> None:
         from gradlint.static.alone import Alone
 
-        self._crew = Alone(sources, catalog, read, tapes=tapes)
+        self._crew = Alone(sources, catalog, read, tapes=tapes, facts=facts)
         self._catalog = catalog
         self._tapes = tapes
         self.asked = self._crew.asked

@@ -36,7 +36,6 @@ class Answer(msgspec.Struct, frozen=True):
     analysed: set[str]
     context: set[str]
     sites: list[tuple[Span, str]]
-    functions: dict[str, list[tuple[int, int, str]]]
     budget: list[Span]
     findings: list[Finding]
     judged: list[Site]
@@ -45,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def result(self) -> Result:
         """As the static half tells it."""
-        return Result([], self.errors, self.analysed, self.context, self.sites, self.functions, set(), self.budget)
+        return Result([], self.errors, self.analysed, self.context, self.sites, set(), self.budget)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -97,14 +96,19 @@ class Answers:
         except cache.CacheError as error:
             self._note(error)
 
-    def remembering(self, sources: Sequence[Source], make: Callable[[], Crew], spare: Callable[[], Crew]) -> Crew:
-        """A crew that has run what is not kept; `spare` hires one for what turns out to be missing."""
+    def remembering(
+        self, sources: Sequence[Source], make: Callable[[bool], Crew], spare: Callable[[bool], Crew]
+    ) -> Crew:
+        """A crew that has run what is not kept; `spare` hires one for what turns out to be missing.
+
+        Both are told whether facts are wanted: what the units asked of the disk.
+        """
         if self._folder is None:
-            return make()
+            return make(False)
         from gradlint.ledger import Ledger, Remembering
 
         ledger = Ledger(self._folder, self._state, self._digest_of)
-        return Remembering(ledger, sources, make, spare, self._trying)
+        return Remembering(ledger, sources, lambda: make(True), lambda: spare(True), self._trying)
 
     def _digest_of(self, path: Path) -> str:
         """The digest of a file's text as it is now."""

@@ -23,6 +23,7 @@ class Texts:
         self._texts: dict[str, str] = {}
         self._lines: dict[str, list[str]] = {}
         self._suppressions: dict[str, list[Suppression]] = {}
+        self._functions: dict[str, list[tuple[int, int, str]]] = {}
         self.notebooks: dict[str, Notebook] = {}
         self.documents: dict[str, bytes] = {}  #: what the files of notebooks hold
         self.foreign: dict[str, str] = {}  #: notebooks in other languages
@@ -88,6 +89,14 @@ class Texts:
         if file not in self._suppressions:
             self._suppressions[file] = suppress.suppressions(file, self._texts.get(file, ""))
         return self._suppressions[file]
+
+    def functions(self, file: str) -> Sequence[tuple[int, int, str]]:
+        """The functions and classes of a file: first line, last line, qualified name; none where this Python cannot read it."""
+        if file not in self._functions:
+            from gradlint.static.outline import functions
+
+            self._functions[file] = functions(self.text(file))
+        return self._functions[file]
 
     def errors(self, file: str) -> Sequence[FileError]:
         """What is wrong with single cells of a file."""

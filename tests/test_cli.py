@@ -23,7 +23,7 @@ from gradlint.finding import FileError, Finding, Site
 from gradlint.report import schema
 from gradlint.static import Result, Source
 from gradlint.tape import Tape
-from tests.made import CAM, CUT, DEMAND, at, detach, site, span
+from tests.made import CAM, CUT, DEMAND, detach, site, span
 
 BROKEN = "def f(:\n"
 
@@ -43,7 +43,6 @@ def analysed(sources: Sequence[Source], catalog: Catalog, *, read: Callable[[Pat
         analysed={s.file for s in good},
         context=set(),
         sites=[(span(s.file, s.text, DEMAND), DEMAND) for s in demanding],
-        functions={s.file: [(first := at(s.text, "def save").start.line, first + 1, "save")] for s in demanding},
         reached=set(),
         budget=[],
     )

@@ -10,7 +10,7 @@ import pytest
 from gradlint.api import check
 from gradlint.config import Config
 from gradlint.static.imports import Project
-from gradlint.static.outline import Outline
+from gradlint.static.outline import Outline, functions
 from gradlint.static.program import Module
 
 TEXT = '''"""Grüße."""
@@ -46,7 +46,7 @@ def test_places_are_those_of_the_text() -> None:
     assert [lines[w.span.line - 1][w.span.column - 1 : w.span.end_column - 1] for w in (step, loss)] == ["step", "Löss"]
     assert [(s.line, s.column) for s in loss.methods or ()] == [(12, 9), (14, 9)]
     assert [s.line for s in loss.others] == [12]
-    assert outline.functions() == [
+    assert functions(TEXT) == [
         (4, 6, "step"), (9, 15, "Löss"), (10, 11, "Löss.f"), (12, 13, "Löss.f"), (13, 13, "Löss.f.inner"), (14, 15, "Löss.__init__"),
     ]  # fmt: skip
 

@@ -33,7 +33,6 @@ class Result(msgspec.Struct, frozen=True):
     analysed: set[str]
     context: set[str]
     sites: list[tuple[Span, str]]
-    functions: dict[str, list[tuple[int, int, str]]]
     reached: set[Span]
     budget: list[Span]
     left: set[str] = set()  #: named files that an interrupt kept from being run to the end
@@ -57,7 +56,7 @@ def analyse(
     units; without one they are run here, one after the other.
     """
     if not sources:
-        return Result([], [], set(), set(), [], {}, set(), [])
+        return Result([], [], set(), set(), [], set(), [])
     ordered = sorted(sources, key=lambda s: s.path.as_posix())
     reader = read or read_context
     if crew is None:
@@ -88,7 +87,6 @@ def _result(replay: Replay, ordered: Sequence[Source], read: Callable[[Path], st
             for site in survey.sites
             if site[0] in reached or site[0] not in own_calls  # a method that is only called like a demand
         ],
-        functions={s.file: s.functions for s in surveys if s.read},
         reached=reached,
         budget=[span for ran in runs for span in ran.budget],
         bounds=sum((Counter(ran.bounds) for ran in runs), Counter()),

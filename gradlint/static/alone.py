@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Alone:
-    """A crew of one."""
+    """A crew of one; with `facts` every unit tells what it asked of the disk."""
 
     def __init__(
         self,
@@ -28,9 +28,10 @@ class Alone:
         read: Callable[[Path], str | None],
         *,
         tapes: bool = True,
+        facts: bool = True,
     ) -> None:
         sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
-        self._project = Project(sources, read)
+        self._project = Project(sources, read, facts=facts)
         self.runs = Runs(self._project, catalog, tapes=tapes)
         self.asked = self._project.disk.asked
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 
 class Disk:
-    """Answers from the file system, each path asked for once."""
+    """Answers from the file system, each path asked for once; `heard` tells whether anybody wants to know what was asked when."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, heard: bool = True) -> None:
+        self._hearing = heard
         self.asked: dict[Path, str] = {}
         self._heard: dict[Path, str] = {}
         self._again: set[int] = set()  #: answers that were heard as a whole, by identity
@@ -19,6 +20,9 @@ class Disk:
     @contextmanager
     def listening(self) -> Iterator[dict[Path, str]]:
         """All that is asked inside, whether or not it was asked before, with the answers."""
+        if not self._hearing:
+            yield {}
+            return
         around = self._heard, self._again
         self._heard, self._again = {}, set()
         heard = self._heard
@@ -30,7 +34,7 @@ class Disk:
 
     def repeat(self, answers: Mapping[Path, str]) -> None:
         """Something that these answers had led to is used again. The mapping must not go away or change."""
-        if id(answers) not in self._again:
+        if self._hearing and id(answers) not in self._again:
             self._again.add(id(answers))
             self._heard.update(answers)
 
@@ -38,8 +42,10 @@ class Disk:
         """`file`, `other`, or nothing where nothing is."""
         if path not in self.asked:
             self.asked[path] = _kind(path)
-        self._heard[path] = self.asked[path]
-        return self.asked[path]
+        answer = self.asked[path]
+        if self._hearing:
+            self._heard[path] = answer
+        return answer
 
     def is_file(self, path: Path) -> bool:
         """Whether a path is a file."""

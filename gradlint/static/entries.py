@@ -6,13 +6,12 @@ the attributes that other methods assign unknown.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -108,7 +107,6 @@ class Runs:
             bases=tuple(dict.fromkeys(outline.bases())),
             asking=tuple(sorted(asking)),
             sites=outline.sites() if source.named else [],
-            functions=outline.functions() if source.named else [],
         )
 
     def _bound(self, path: Path, outline: Outline) -> Iterator[tuple[str, str]]:
@@ -275,7 +273,7 @@ class Beginnings:
         return made if isinstance(made, Instance) else Instance(cls, args.span)
 
     def _finish(self, ran: Ran, since: Moment) -> None:
-        _collect(self.m, ran, since.bounds)
+        _collect(self.m, ran, since)
         if not self.tapes and not since.passed(self.m):
             ran.tape = None
 
@@ -309,13 +307,20 @@ def _internal(file: str, message: str) -> FileError:
     return FileError(file, 1, 1, "internal", f"gradlint could not analyse this file: {message}")
 
 
-def _collect(m: Machine, ran: Ran, before: Counter[str] | None = None, hooked: list[Hook] | None = None) -> None:
-    """What a run leaves behind; `before` it bounds had been hit so often. `hooked` is what became of its hooks, if that is known."""
-    ran.bounds = dict(m.bounds - before if before else m.bounds)
-    ran.called, ran.measured, ran.own_calls = set(m.called), set(m.measured), set(m.own_calls)
-    ran.reached = set(m.sites)
-    ran.context = set(m.read)
+def _collect(m: Machine, ran: Ran, since: Moment | None = None, hooked: list[Hook] | None = None) -> None:
+    """What a run leaves behind: of a partial run what has come `since` the one that it begins from, which counts as well.
+
+    `hooked` is what became of its hooks, if that is known.
+    """
+    came = since.came if since else _all
+    ran.bounds = dict(m.bounds - since.bounds if since else m.bounds)
+    ran.called, ran.measured, ran.own_calls = came(m, "called"), came(m, "measured"), came(m, "own_calls")
+    ran.reached, ran.context = came(m, "sites"), came(m, "read")
     ran.tape = m.tape.tape(hooks.records(m) if hooked is None else hooked, flags.notes(m), untaken.words(m))
+
+
+def _all(m: Machine, name: str) -> set[Any]:
+    return set(getattr(m, name))
 
 
 def _closures(m: Machine) -> None:

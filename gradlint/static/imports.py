@@ -31,11 +31,11 @@ _NONE = pickle.dumps(None)
 class Project:
     """All files that may be looked at, and what has been made of them so far."""
 
-    def __init__(self, sources: Sequence[Source], read: Callable[[Path], str | None]) -> None:
+    def __init__(self, sources: Sequence[Source], read: Callable[[Path], str | None], *, facts: bool = True) -> None:
         self.sources = {s.path: s for s in sources}
         self.by_file = {s.file: s for s in sources}
         self.failures: dict[Path, FileError] = {}  #: the named files that cannot be lowered
-        self.disk = Disk()
+        self.disk = Disk(heard=facts)
         self._read = read
         self._programs: dict[Path, p.Module] = {}  #: those used last, the last one last
         self._alive: WeakValueDictionary[Path, p.Module] = WeakValueDictionary()  #: those that a run has as well

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradlint.static.machine import Machine
@@ -57,6 +57,11 @@ class Moment:
         m.tape.time = self._time
         m.stack = list(self._stack)
         m.steps = 0
+
+    def came(self, m: Machine, name: str) -> set[Any]:
+        """What a set or the keys of a dict have got since."""
+        held = self._grown[name]
+        return {entry for entry in getattr(m, name) if entry not in held}
 
     def passed(self, m: Machine) -> bool:
         """Whether anything has come since that could be judged."""

@@ -19,6 +19,9 @@ _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITION = (*_FUNCTION, ast.ClassDef)
 _BRANCHING = (ast.If, ast.Try, ast.TryStar) if sys.version_info >= (3, 11) else (ast.If, ast.Try)
 _METHODS = frozenset(("backward", "register_hook", "retain_grad", "manual_backward"))
+_SITE = re.compile("|".join(sorted((*_METHODS, "autograd"))))  #: text without which nothing is a site
+#: an import that may lie in a body
+_INNER = re.compile(r"^[ \t]+(?:from|import)\b|[:;][ \t]*(?:from|import)\b", re.MULTILINE)
 _HEAD = re.compile(r"(?:async(?:\s|\\\n)+)?(?:def|class)(?:\s|\\\n)+(\w+)")
 _NOTHING = (*_DEFINITION, ast.Import, ast.ImportFrom, ast.Pass, ast.Raise)  #: what does nothing when a file is run
 
@@ -33,14 +36,17 @@ class Outline:
         self._file = file
         self.tree = ast.parse(text)
         self._body = self.tree.body
+        self._imports = [
+            s for s in _walk(self._body, inner=bool(_INNER.search(text))) if isinstance(s, (ast.Import, ast.ImportFrom))
+        ]
         self._lines = text.split("\n")
 
     def imports(self) -> Iterator[tuple[tuple[str, ...], int]]:
         """Every module that may be imported, anywhere: `from a import b` may mean `a` or `a.b`."""
-        for statement in _walk(self._body):
+        for statement in self._imports:
             if isinstance(statement, ast.Import):
                 yield from ((tuple(alias.name.split(".")), 0) for alias in statement.names)
-            elif isinstance(statement, ast.ImportFrom):
+            else:
                 parts = tuple(statement.module.split(".")) if statement.module else ()
                 yield parts, statement.level
                 yield from (((*parts, alias.name), statement.level) for alias in statement.names)
@@ -61,12 +67,12 @@ class Outline:
 
     def bindings(self) -> Iterator[tuple[str, tuple[str, ...], int, str]]:
         """The names that imports bind, with the module and, for `from`, the name in it: `*` for all."""
-        for statement in _walk(self._body):
+        for statement in self._imports:
             if isinstance(statement, ast.Import):
                 yield from (
                     (a.asname or a.name.split(".")[0], tuple(a.name.split(".")), 0, "") for a in statement.names
                 )
-            elif isinstance(statement, ast.ImportFrom):
+            else:
                 parts = tuple(statement.module.split(".")) if statement.module else ()
                 yield from ((a.asname or a.name, parts, statement.level, a.name) for a in statement.names)
 
@@ -99,13 +105,15 @@ class Outline:
         return [
             (self._span(call), f"{_dotted(call.func)}(...)")
             for statement in self._body
+            if _SITE.search(self._text_of(statement))
             for call in ast.walk(statement)
             if isinstance(call, ast.Call) and _demands_gradient(call)
         ]
 
-    def functions(self) -> list[tuple[int, int, str]]:
-        """The functions and classes: first line, last line, qualified name."""
-        return list(_functions(self._body, ""))
+    def _text_of(self, statement: ast.stmt) -> str:
+        """The lines of a statement."""
+        first = _stretch(statement)[0] if isinstance(statement, _DEFINITION) else statement.lineno
+        return "\n".join(self._lines[first - 1 : statement.end_lineno])
 
     def _name(self, node: Definition) -> Span:
         """Where the name of a definition stands."""
@@ -126,14 +134,24 @@ class Outline:
         return offset + 1 if text.isascii() else len(text.encode()[:offset].decode()) + 1
 
 
-def _walk(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """All statements of a body, inner ones included."""
+def functions(text: str) -> list[tuple[int, int, str]]:
+    """The functions and classes of a text: first line, last line, qualified name; none where this Python cannot read it."""
+    try:
+        return list(_functions(ast.parse(text.removeprefix("\ufeff")).body, ""))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
+def _walk(body: Sequence[ast.stmt], *, inner: bool = True) -> Iterator[ast.stmt]:
+    """All statements of a body, `inner` ones included."""
     for statement in body:
         yield statement
+        if not inner:
+            continue
         for part in ("body", "orelse", "finalbody"):
             yield from _walk(getattr(statement, part, ()))
-        for inner in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
-            yield from _walk(inner.body)
+        for arm in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            yield from _walk(arm.body)
 
 
 def _functions(body: Sequence[ast.stmt], outer: str) -> Iterator[tuple[int, int, str]]:

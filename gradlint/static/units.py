@@ -48,7 +48,7 @@ class Survey(msgspec.Struct, frozen=True):
     file: str
     read: bool = False  #: whether it could be lowered
     error: FileError | None = None
-    imports: tuple[str, ...] = ()  #: the paths of project files
+    imports: tuple[str, ...] = ()  #: what it may import, as it names it, with the leading dots
     guarded: bool = False  #: has an `if __name__ == ...`
     acts: bool = False  #: does something when it is run
     wanted: tuple[Wanted, ...] = ()
@@ -57,7 +57,6 @@ class Survey(msgspec.Struct, frozen=True):
     bases: tuple[str, ...] = ()  #: names of the bases of its classes
     asking: tuple[str, ...] = ()  #: names of library objects that ask when they are called
     sites: list[tuple[Span, str]] = []
-    functions: list[tuple[int, int, str]] = []
     asked: dict[str, str] = {}  #: path -> what lay there: what the search for modules asked of the disk
 
 
