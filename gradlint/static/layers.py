@@ -153,6 +153,8 @@ def forward(m: Machine, value: Instance, base: str, args: Args) -> Val:
     """What a library layer does with its inputs."""
     if base == "torch.nn.Sequential" and value.cells.get("$open") is not True:
         return _run_sequence(m, value, args)
+    if base == "torch.nn.Sequential":
+        return _run_open_sequence(m, value, args)
     if base in WRAPPERS:
         return calls.call(m, value.cells["module"], args)
     if base == "torch.nn.Identity":
@@ -174,6 +176,17 @@ def _run_sequence(m: Machine, value: Instance, args: Args) -> Val:
 
 def _run_child(m: Machine, args: Args, child: Val) -> Val:
     return calls.call(m, child, args)
+
+
+def _run_open_sequence(m: Machine, value: Instance, args: Args) -> Val:
+    """The layers that are known stand for all of them, for those as well that are not: their hooks may fire."""
+    m.doubt += 1
+    try:
+        through = _run_sequence(m, value, args)
+    finally:
+        m.doubt -= 1
+    known = [] if through is args.get(0) else [through]
+    return _run_layer(m, value, "torch.nn.Sequential", Args(args.span, args.frame, [*args.positional, *known]))
 
 
 def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:

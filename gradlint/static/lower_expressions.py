@@ -56,10 +56,10 @@ _CONSTANTS = {"None": "none", "True": "bool", "False": "bool"}
 
 
 def _name(low: Lowering, node: cst.Name, start: int) -> p.Expr:
-    low.reader.take(node.value)
-    kind = _CONSTANTS.get(node.value)
+    name = low.reader.take_name(node.value)
+    kind = _CONSTANTS.get(name)
     place = low.reader.place(start)
-    return p.Const(place, kind, node.value) if kind else p.Name(place, node.value)
+    return p.Const(place, kind, name) if kind else p.Name(place, name)
 
 
 def _number(kind: str) -> Callable[[Lowering, Any, int], p.Expr]:
@@ -160,8 +160,8 @@ def _format_field(low: Lowering, node: Any) -> list[p.Expr]:
 def _attribute(low: Lowering, node: cst.Attribute, start: int) -> p.Expr:
     value = expression(low, node.value)
     low.reader.take(".")
-    low.reader.take(node.attr.value)
-    return p.Attribute(low.reader.place(start), value, node.attr.value)
+    name = low.reader.take_name(node.attr.value)
+    return p.Attribute(low.reader.place(start), value, name)
 
 
 def _call(low: Lowering, node: cst.Call, start: int) -> p.Expr:

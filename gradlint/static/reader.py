@@ -8,6 +8,7 @@ lowering makes anyway.
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 
 from gradlint.static.program import Place
@@ -44,6 +45,11 @@ class Reader:
         start = self.skip()
         self.take_here(token)
         return start
+
+    def take_name(self, name: str) -> str:
+        """Go over a name; returns it as the one object that all its uses share."""
+        self.take(name)
+        return sys.intern(name)
 
     def take_here(self, token: str) -> None:
         """Go over text that must stand exactly here."""
