@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gradlint import discovery
@@ -24,7 +24,7 @@ _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]", re.MULTILINE)
 
 
 def callers(
-    named: Mapping[Path, str], listed: Collection[Path], excludes: Sequence[Patterns], read: Read, find: Find
+    named: Collection[Path], listed: Collection[Path], excludes: Sequence[Patterns], read: Read, find: Find
 ) -> dict[Path, str]:
     """The texts of the files that import one of `named`, directly or through others, and are not `listed` for linting.
 

@@ -48,7 +48,7 @@ class _Answer(NamedTuple):
 def crew(sources: Sequence[Source], catalog: Catalog, read: Read, *, jobs: int, facts: bool = False) -> Crew:
     """As many processes as are worth it, at most `jobs`; with `facts` every unit tells what it asked of the disk."""
     number = min(jobs, len(sources))
-    if number > 1 and available() and sum(len(s.text) for s in sources) >= LITTLE:
+    if number > 1 and available() and sum(len(s.held) for s in sources) >= LITTLE:
         return Several(sources, catalog, read, number, facts=facts)
     return Judges(sources, catalog, read, facts=facts)
 
@@ -59,7 +59,7 @@ class Several:
     def __init__(self, sources: Sequence[Source], catalog: Catalog, read: Read, number: int, *, facts: bool) -> None:
         self.asked: dict[Path, str] = {}
         self._files = {s.path: s.file for s in sources}
-        self._sizes = {s.path: len(s.text) for s in sources}
+        self._sizes = {s.path: len(s.held) for s in sources}
         self._processes: Processes[_Question, _Answer] = Processes(
             number, lambda: _worker(sources, catalog, read, facts=facts)
         )

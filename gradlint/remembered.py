@@ -66,7 +66,7 @@ class Answers:
         self._folder = folder if sources else None
         self._state = state(catalog) if self._folder else ""
         self._key = key(sources, self._state) if self._folder else ""
-        self._sources = {s.path: s.text for s in sources}
+        self._sources = {s.path: s for s in sources}
 
     def read(self, path: Path) -> str | None:
         """The text of a file that the static half asks for, and a note that it was read."""
@@ -113,7 +113,7 @@ class Answers:
     def _digest_of(self, path: Path) -> str:
         """The digest of a file's text as it is now."""
         if path not in self._known:
-            self._known[path] = _digest(self._sources[path] if path in self._sources else self.read(path))
+            self._known[path] = _digest(self._sources[path].text if path in self._sources else self.read(path))
         return self._known[path]
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from gradlint.catalog import Catalog, CatalogError, contradictions, read_models
 from gradlint.config import Loaded
 from gradlint.discovery import File, Found
 from gradlint.finding import FileError
+from gradlint.static.source import packed, unpacked
 from gradlint.texts import Texts, parses
 
 if TYPE_CHECKING:
@@ -48,6 +49,27 @@ def wrong_names(select: Iterable[str], ignore: Iterable[str], rules: Collection[
     return tuple(f"{flag}: {told}" for flag, names in named.items() for told in settings.unknown(names, known))
 
 
+class Packed(Mapping[Path, str]):
+    """Texts by their paths, unpacked one at a time."""
+
+    def __init__(self) -> None:
+        self.held: dict[Path, str | bytes] = {}
+
+    def put(self, path: Path, text: str) -> str | bytes:
+        """Keep a text; returns it packed."""
+        self.held[path] = packed(text)
+        return self.held[path]
+
+    def __getitem__(self, path: Path) -> str:
+        return unpacked(self.held[path])
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
 def gathered(
     found: Found, texts: Texts, excludes: Sequence[discovery.Patterns], catalog: Catalog
 ) -> tuple[list[Source], frozenset[str], list[FileError]]:
@@ -57,41 +79,49 @@ def gathered(
     sources: list[Source] = []
     gated: set[str] = set()
     errors: list[FileError] = []
-    read: list[tuple[File, str]] = []
+    read: list[File] = []
+    held = Packed()
+    words = words_of(catalog.demands)
+    marked: set[Path] = set()
+    named: set[Path] = set()
     for file in found.files:
         text = texts.load(file.path, file.file)
         if isinstance(text, FileError):
             errors.append(text)
-        else:
-            read.append((file, text))
-    words = words_of(catalog.demands)
-    named = {file.path: text for file, text in read if "torch" in text or ".detach(" in text or relevant(text, words)}
+            continue
+        read.append(file)
+        texts.put(file.file, held.put(file.path, text))
+        if suppress.MARK in text:  # perhaps with nothing to silence
+            marked.add(file.path)
+        if "torch" in text or ".detach(" in text or relevant(text, words):
+            named.add(file.path)
     using = _callers(named, {file.path for file in found.files}, excludes, texts)
-    matters = hot({**{file.path: text for file, text in read}, **using}, words)
-    matters |= {file.path for file, text in read if suppress.MARK in text}  # perhaps with nothing to silence
+    for path, text in using.items():
+        held.put(path, text)
+    matters = hot(held, words) | marked
     if using:
-        matters |= {file.path for file, _ in read if file.named and file.path in named}  # a caller may ask through it
-    for file, text in read:
-        texts.put(file.file, text)
+        matters |= {file.path for file in read if file.named and file.path in named}  # a caller may ask through it
+    for file in read:
+        text = held[file.path]
         worth = file.path in matters or _worth_parsing(file, text)
         errors += texts.errors(file.file) if worth else ()
         if file.path in matters or (worth and not parses(text)):
-            sources.append(Source(file.file, file.path, text, named=True))
+            sources.append(Source(file.file, file.path, held.held[file.path], named=True))
         else:
             gated.add(file.file)
-    sources += [Source(discovery.shown(path), path, text, named=False) for path, text in using.items()]
+    sources += [Source(discovery.shown(path), path, held.held[path], named=False) for path in using]
     return sources, frozenset(gated), errors
 
 
 def _callers(
-    named: Mapping[Path, str], listed: set[Path], excludes: Sequence[discovery.Patterns], texts: Texts
+    named: Collection[Path], listed: set[Path], excludes: Sequence[discovery.Patterns], texts: Texts
 ) -> dict[Path, str]:
     """The files of the project that use the named ones and are not to be linted themselves."""
     from gradlint.callers import callers
     from gradlint.static.disk import Disk
     from gradlint.static.files import Files
 
-    return callers(named, listed, excludes, texts.read, Files(named.keys(), Disk()).find)
+    return callers(named, listed, excludes, texts.read, Files(named, Disk()).find)
 
 
 def _worth_parsing(file: File, text: str) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from gradlint import discovery, notebook, suppress
 from gradlint.finding import FileError
 from gradlint.notebook import Notebook, NotebookError
+from gradlint.static.source import packed, unpacked
 from gradlint.suppress import Suppression
 
 
@@ -20,7 +21,7 @@ class Texts:
 
     def __init__(self, buffers: Mapping[Path, str | bytes] = {}) -> None:
         self._buffers = buffers
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, str | bytes] = {}  #: packed
         self._lines: dict[str, list[str]] = {}
         self._suppressions: dict[str, list[Suppression]] = {}
         self._functions: dict[str, list[tuple[int, int, str]]] = {}
@@ -28,9 +29,9 @@ class Texts:
         self.documents: dict[str, bytes] = {}  #: what the files of notebooks hold
         self.foreign: dict[str, str] = {}  #: notebooks in other languages
 
-    def put(self, file: str, text: str) -> None:
-        """Remember a text."""
-        self._texts[file] = text
+    def put(self, file: str, text: str | bytes) -> None:
+        """Remember a text, or a packed one."""
+        self._texts[file] = packed(text) if isinstance(text, str) else text
 
     def read(self, path: Path) -> str | None:
         """The text of a file of the project that was not named; None if it cannot be read."""
@@ -67,7 +68,7 @@ class Texts:
 
     def text(self, file: str) -> str:
         """The text of a file that was read."""
-        return self._texts.get(file, "")
+        return unpacked(self._texts.get(file, ""))
 
     def content(self, file: str) -> str | bytes:
         """What can stand in a buffer for a file that was read: its text, of a notebook its JSON."""
@@ -87,7 +88,7 @@ class Texts:
     def suppressions(self, file: str) -> list[Suppression]:
         """The suppression comments of a file."""
         if file not in self._suppressions:
-            self._suppressions[file] = suppress.suppressions(file, self._texts.get(file, ""))
+            self._suppressions[file] = suppress.suppressions(file, self.text(file))
         return self._suppressions[file]
 
     def functions(self, file: str) -> Sequence[tuple[int, int, str]]:

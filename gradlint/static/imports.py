@@ -19,12 +19,13 @@ from gradlint.static.disk import Disk
 from gradlint.static.files import Files
 from gradlint.static.lower import lower
 from gradlint.static.machine import Machine
-from gradlint.static.source import Source, shown
+from gradlint.static.source import Source, packed, shown
 from gradlint.static.store import MISSING
 from gradlint.static.values import Frame, ListObj, ModuleObj, Unknown, Val, content
 from gradlint.tape import Span
 
 READY = 2_500_000  #: characters of the programs that are kept ready
+LINES = 40  #: files whose lines are kept apart
 _NONE = pickle.dumps(None)
 
 
@@ -43,7 +44,7 @@ class Project:
         self._packed: dict[
             Path, bytes
         ] = {}  #: the others: a fiftieth of the time of lowering, an eighteenth of the memory
-        self._lines: dict[str, list[str]] = {}
+        self._lines: dict[str, list[str]] = {}  #: of the files used last, the last one last
         self.files = Files(self.sources.keys(), self.disk)
 
     # --- files -------------------------------------------------------------------------------------------------------
@@ -54,7 +55,7 @@ class Project:
             text = self._read(path)
             if text is None:
                 return None
-            found = Source(shown(path), path, text, named=False)
+            found = Source(shown(path), path, packed(text), named=False)
             self.sources[path] = found
             self.by_file[found.file] = found
         return self.sources[path]
@@ -85,7 +86,7 @@ class Project:
 
     def _length(self, path: Path) -> int:
         source = self.source(path)
-        return len(source.text) if source else 0
+        return len(source.held) if source else 0
 
     def _lower(self, path: Path) -> p.Module | None:
         source = self.source(path)
@@ -105,10 +106,14 @@ class Project:
 
     def lines(self, file: str) -> list[str]:
         """The lines of a file that has been read."""
-        if file not in self._lines:
+        lines = self._lines.pop(file, None)
+        if lines is None:
             found = self.by_file.get(file)
-            self._lines[file] = found.text.split("\n") if found else []
-        return self._lines[file]
+            lines = found.text.split("\n") if found else []
+            if len(self._lines) >= LINES:
+                del self._lines[next(iter(self._lines))]
+        self._lines[file] = lines
+        return lines
 
     def text(self, span: Span, limit: int = 60) -> str:
         """The source text of a span on one line, shortened."""

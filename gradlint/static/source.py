@@ -20,8 +20,23 @@ class Source(msgspec.Struct, frozen=True):
 
     file: str
     path: Path
-    text: str
+    held: str | bytes  #: the text, or packed
     named: bool = True
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return unpacked(self.held)
+
+
+def packed(text: str) -> str | bytes:
+    """A text to be kept: one that is not ASCII takes up to four bytes for every character."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass")
+
+
+def unpacked(held: str | bytes) -> str:
+    """A text that was packed."""
+    return held if isinstance(held, str) else held.decode("utf-8", "surrogatepass")
 
 
 def shown(path: Path) -> str:
