@@ -8,9 +8,11 @@ takes back the entries of all that loaded it, and a file that appears those of a
 from __future__ import annotations
 
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,7 +56,8 @@ class Ledger:
         self._disk = Disk()
         self._page = _Page([], {})
         self._holding: dict[int, bool] = {}
-        self._new: dict[str, tuple[list[Fact], bytes]] = {}
+        self._index: dict[Fact, int] = {}  #: the facts of new entries, each once
+        self._new: dict[str, tuple[array[int], bytes]] = {}
 
     def open(self) -> None:
         """Read what is kept. Raises `CacheError`."""
@@ -80,22 +83,20 @@ class Ledger:
     def put(self, name: str, value: object, facts: Iterable[Fact]) -> None:
         """Keep an entry. What cannot be written is not kept."""
         with suppress(UnicodeEncodeError):
-            self._new[name] = sorted(set(facts)), zlib.compress(msgspec.msgpack.encode(value), 1)
+            numbers = array("L", (self._index.setdefault(fact, len(self._index)) for fact in sorted(set(facts))))
+            self._new[name] = numbers, zlib.compress(msgspec.msgpack.encode(value), 1)
 
     def close(self) -> None:
         """Write what is new beside what was there. Raises `CacheError`."""
         if not self._new:
             return
-        index: dict[Fact, int] = {}
-        items: dict[str, _Item] = {}
-        old = (
-            (name, ([self._page.facts[i] for i in item.facts], item.body)) for name, item in self._page.items.items()
-        )
-        for name, (facts, body) in (*self._new.items(), *old):
+        items = {name: _Item(sorted(numbers), body) for name, (numbers, body) in islice(self._new.items(), KEPT)}
+        for name, item in self._page.items.items():
             if name not in items and len(items) < KEPT:
-                items[name] = _Item([index.setdefault(fact, len(index)) for fact in facts], body)
+                facts = (self._page.facts[i] for i in item.facts)
+                items[name] = _Item(sorted(self._index.setdefault(f, len(self._index)) for f in facts), item.body)
         try:
-            content = msgspec.msgpack.encode(_Page(list(index), items))
+            content = msgspec.msgpack.encode(_Page(list(self._index), items))
         except UnicodeEncodeError as error:
             raise cache.CacheError("a file's name cannot be written as UTF-8") from error
         cache.store(self._folder, "ledger", self._key, content)

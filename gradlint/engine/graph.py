@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gradlint.tape import Capture, Change, Edge, Flow, Kind, Tape, Value
+from gradlint.tape import Capture, Change, Demand, Edge, Flow, Kind, Tape, Value
 
 NOTHING = -2  #: no data path
 SELECTS = -1  #: data only chose positions: an index, a mask, a condition
@@ -23,6 +23,7 @@ CUTS = int(Flow.CUTS)  #: a data path, no gradient
 ZEROES = int(Flow.ZEROES)
 UNKNOWN = int(Flow.UNKNOWN)
 CARRIES = int(Flow.CARRIES)
+_PASSES = ("backward", "autograd.grad", "training-step")  #: the demands that go through a graph
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -67,6 +68,11 @@ class Graph:
             self.changes.setdefault(change.value, []).append(change)
         self._towards: dict[int, dict[int, int]] = {}
         self._live: dict[tuple[int, bool], frozenset[int]] = {}
+
+    @cached_property
+    def passes(self) -> list[Demand]:
+        """The backwards, in order."""
+        return sorted((d for d in self.demands if d.kind in _PASSES), key=lambda d: d.time)
 
     @cached_property
     def strength(self) -> list[int]:

@@ -17,7 +17,6 @@ from gradlint.finding import Finding, Step
 from gradlint.tape import Demand, Hook, HookedCall
 
 LEGACY = "legacy-backward-hook"
-PASSES = ("backward", "autograd.grad", "training-step")
 _IMMEDIATE = ("forward", "pre")  #: hooks that fire at the call itself
 
 
@@ -31,7 +30,7 @@ class Fate(msgspec.Struct, frozen=True):
 
 def passes(graph: Graph) -> list[Demand]:
     """The backwards of a tape, in order."""
-    return sorted((d for d in graph.demands if d.kind in PASSES), key=lambda d: d.time)
+    return graph.passes
 
 
 # --- a catch that is missed ------------------------------------------------------------------------------------------
@@ -157,7 +156,9 @@ def removed_early(case: Case) -> Iterator[tuple[Demand, Finding | None]]:
 def legacy(case: Case) -> Iterator[tuple[Demand, Finding | None]]:
     """`register_backward_hook` on a module that a backward goes through."""
     for hook in case.graph.hooks:
-        before = [d for d in passes(case.graph) if hook.kind == "legacy" and hook.fired and d.time < hook.fired[0]]
+        if hook.kind != "legacy" or not hook.fired:
+            continue
+        before = [d for d in passes(case.graph) if d.time < hook.fired[0]]
         if before:
             message = f"{paths.text(hook.label)} is deprecated: where its module is several operations, it gets those of the last one"
             steps = paths.ended([_registered(hook)], before[-1])
