@@ -77,7 +77,7 @@ class Answers:
     def recalled(self) -> Answer | None:
         """The answer that still holds; of nothing to run it is known what it gives."""
         if not self._sources:
-            return Answer([], set(), set(), [], {}, [], [], [])
+            return Answer([], set(), set(), [], [], [], [])
         if self._folder is None:
             return None
         try:
