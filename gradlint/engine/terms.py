@@ -88,7 +88,8 @@ def unstepped(case: Case, demand: Demand, root: int) -> list[Finding]:
     trained = {leaf for p in sources if p not in idle for leaf in sources[p] if leaf not in demand.unused}
     found = []
     for part in idle if trained else ():
-        edges = frontier(graph, frozenset(graph.reach(trained, CUTS)), part)
+        level = ZEROES if any(graph.towards(part).get(leaf) == ZEROES for leaf in trained) else CUTS
+        edges = frontier(graph, frozenset(graph.reach(trained, level)), part, level)
         if edges:
             message = (
                 f"{name(case, demand, part)} in the loss {name(case, demand, root)} reaches only parameters"
@@ -100,8 +101,8 @@ def unstepped(case: Case, demand: Demand, root: int) -> list[Finding]:
 
 
 def _sources(graph: Graph, value: int) -> set[int]:
-    """The leaves that a gradient from here arrives at."""
-    return {a for a, strength in graph.towards(value).items() if strength > CUTS and is_source(graph.values[a])}
+    """The leaves that a gradient from here arrives at, and not as zeros only."""
+    return {a for a, strength in graph.towards(value).items() if strength > ZEROES and is_source(graph.values[a])}
 
 
 def forgotten(case: Case, demand: Demand, root: int) -> list[Finding]:

@@ -19,6 +19,7 @@ from gradlint.static import (
 )
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
+from gradlint.static.counters import Count
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import (
@@ -336,6 +337,8 @@ def truth(m: Machine, value: Val) -> bool | None:
             return True
         case Instance():
             return modules.truth(m, value)
+        case Count():
+            return True if value.least and value > 0 else None
     return bool(value) if is_raw(value) else None
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from gradlint.static.counters import compared, computed
 from gradlint.static.values import Raised, Scalar, Val, is_raw
 
 _LARGE = 10**9  #: powers of bigger numbers are not computed
@@ -35,7 +36,7 @@ def binary_constants(op: str, left: Val, right: Val) -> Val:
     """`left op right` if both are plain constants; a definite error of Python raises `Raised`."""
     if not (plain(left) and plain(right)) or _huge(op, left, right):
         return NotImplemented
-    return short(_attempt(_BINARY.get(op), left, right))
+    return computed(op, left, right, short(_attempt(_BINARY.get(op), left, right)))
 
 
 def short(value: Val) -> Val:
@@ -47,7 +48,7 @@ def compare_constants(op: str, left: Val, right: Val) -> Val:
     """A comparison of plain constants."""
     if not (plain(left) and plain(right)) or (isinstance(right, range) and not isinstance(left, int)):
         return NotImplemented  # a range is searched to its end for what is no integer
-    return _attempt(_COMPARE.get(op), left, right)
+    return compared(op, left, right, _attempt(_COMPARE.get(op), left, right))
 
 
 def unary_constant(op: str, value: Val) -> Val:

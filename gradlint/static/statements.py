@@ -13,6 +13,7 @@ from gradlint.static import (
     calls,
     classes,
     containers,
+    counters,
     expected,
     hooks,
     imports,
@@ -292,18 +293,23 @@ def _for(m: Machine, frame: Frame, node: p.For) -> str:
     iterable = evaluate(m, frame, node.iter)
     elements, exact = containers.rounds(m, frame, iterable, m.span(frame, node.iter), UNROLL)
 
-    def body(element: Val) -> str:
+    start = m.store.mark()
+
+    def body(element: Val, turn: int) -> str:
+        if turn and not exact:
+            counters.widen(m.store, start)
         attributes.assign(m, frame, node.target, element)
         left = modes.left_by(m, iterable)
         with modes.entered(m, left) if left is not None else nullcontext():
             return block(m, frame, node.body)
 
     with m.turning(exact):
-        return _loop(m, frame, [lambda e=e: body(e) for e in elements], node.orelse)
+        return _loop(m, frame, [lambda e=e, i=i: body(e, i) for i, e in enumerate(elements)], node.orelse)
 
 
 def _while(m: Machine, frame: Frame, node: p.While) -> str:
     rounds = 0
+    start = m.store.mark()
 
     def turns() -> Any:
         nonlocal rounds
@@ -313,6 +319,8 @@ def _while(m: Machine, frame: Frame, node: p.While) -> str:
             if known is False or (known is None and rounds >= 2) or (known is True and _endless(node) and rounds >= 2):
                 return
             rounds += 1
+            if rounds == UNROLL or (rounds == 2 and (known is None or _endless(node))):
+                counters.widen(m.store, start)
             if known is None:
                 narrow(m, frame, node.test, test, True)
             yield lambda: block(m, frame, node.body)
