@@ -7,7 +7,7 @@ from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import NOTHING, Graph
 from gradlint.engine.verdict import name
 from gradlint.finding import Finding, Step
-from gradlint.tape import Demand, Span, Value
+from gradlint.tape import Demand, Flow, Span, Value
 
 PLAIN = "made without requires_grad=True"
 KEEPS = ("hook", "attribute", "item", "append")
@@ -87,13 +87,25 @@ def non_leaf(case: Case, demand: Demand, target: int) -> Finding | None:
         return None
     into = graph.into[target]
     place = into[0].span if into else graph.values[target].span
-    steps = paths.ended(
-        [paths.taken(graph, target, demand.time), paths.step("cause", place, "made by an operation")], demand
-    )
+    made = paths.step("cause", place, "made by an operation")
+    steps = paths.ended([*_from_leaf(graph, target, place), paths.taken(graph, target, demand.time), made], demand)
     lost = "the optimizer refuses it" if demand.kind == "optimize" else "its .grad is not kept"
     message = f"{name(case, demand, target)} is no leaf: {lost}"
     severity = None if demand.certain else "warning"
     return finding(case, Claim("non-leaf", "", place, message, steps, likely=not demand.certain, severity=severity))  # type: ignore[arg-type]
+
+
+def _from_leaf(graph: Graph, target: int, place: Span) -> list[Step]:
+    """Where the one leaf that a value was made of was left behind, if that is another operation than the last."""
+    at, first = target, None
+    while graph.into[at]:
+        live = [e for e in graph.into[at] if e.flow == Flow.CARRIES and graph.strength[e.src] > NOTHING]
+        if len(live) != 1:
+            return []
+        at, first = live[0].src, live[0]
+    if first is None or graph.values[at].parameter or (first.at or first.span) == place:
+        return []
+    return [paths.step("cause", first.at or first.span, f"{paths.name(graph, at, first.time)} is the leaf")]
 
 
 def export(case: Case, demand: Demand) -> Finding | None:

@@ -11,20 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from gradlint.static import (
-    attributes,
-    builtin,
-    calls,
-    classes,
-    containers,
-    counters,
-    module_methods,
-    modules,
-    settings,
-    tensors,
-)
+from gradlint.static import attributes, builtin, calls, classes, containers, module_methods, modules, settings, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
+from gradlint.static.counters import length as counted_length
 from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
 from gradlint.static.operators import plain
@@ -68,7 +58,7 @@ def _len(m: Machine, args: Args) -> Val:
     if isinstance(value, (tuple, str, bytes, range)):
         return len(value)
     if isinstance(value, ListObj) and not containers.is_open(value):
-        return counters.length(value)
+        return counted_length(value)
     if isinstance(value, DictObj) and not containers.is_open(value):
         return len(list(dict_items(value)))
     if isinstance(value, Instance):
