@@ -310,7 +310,7 @@ def read_library(m: Machine, value: Instance, name: str, span: Span) -> Val:
     """An attribute of a library object that is no module."""
     if name == "param_groups" and "$params" in value.cells:
         group = DictObj()
-        group.cells["k", "params"] = ListObj(value.cells["$params"])
+        group.cells["k", "params"] = ListObj(training.held(value))
         group.cells["$open"] = True
         return ListObj([group])
     if name == "dataset" and "$dataset" in value.cells:
@@ -372,18 +372,21 @@ def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val
     if name == "step":
         closure = args.get(0, "closure")
         if closure is None:
-            gradients.stepped(m, value, value.cells["$params"], args.span)
+            gradients.stepped(m, value, training.certainly_held(value), args.span)
         else:
             for _ in range(2 if value.cls.name.endswith(".LBFGS") else 1):  # it evaluates many times a step
                 calls.call(m, closure, Args(args.span, args.frame))
         training.stepped(m, value)
-        entry = (value, value.cells["$params"])
-        m.set(m.state, "stepped", tuple({id(e[0]): e for e in (*m.state.cells.get("stepped", ()), entry)}.values()))
+        if training.certainly_held(value) == training.held(value):
+            entry = (value, training.held(value))
+            m.set(m.state, "stepped", tuple({id(e[0]): e for e in (*m.state.cells.get("stepped", ()), entry)}.values()))
         return None
     if name == "zero_grad":
-        gradients.clear_all(m, value.cells["$params"], args.span, args.get(0, "set_to_none", True))
+        gradients.clear_all(m, training.certainly_held(value), args.span, args.get(0, "set_to_none", True))
     if name == "add_param_group":
-        m.set(value, "$params", (*value.cells["$params"], *modules.flatten_parameters(m, args.get(0))))
+        more = modules.flatten_parameters(m, args.get(0))
+        groups = [(*group, *more) for group in options(value.cells["$params"]) if isinstance(group, tuple)]
+        m.set(value, "$params", join_values(m, groups) if groups else tuple(more))
     return None
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from gradlint.static import exposure
 from gradlint.static.machine import Machine
-from gradlint.static.values import NODE, Instance, Tensor
+from gradlint.static.values import NODE, Instance, Tensor, options
 from gradlint.tape import Demand, Flow, Span
 
 
@@ -26,9 +26,21 @@ class Update(NamedTuple):
     optimizer: int = 0  #: which, by identity
 
 
+def held(optimizer: Instance) -> tuple[Tensor, ...]:
+    """All parameters that an optimizer may have been given: branches may have given it different ones."""
+    groups = (group for group in options(optimizer.cells["$params"]) if isinstance(group, tuple))
+    return tuple({id(p): p for group in groups for p in group if isinstance(p, Tensor)}.values())
+
+
+def certainly_held(optimizer: Instance) -> tuple[Tensor, ...]:
+    """Those that it has been given in every branch."""
+    groups = [{id(p) for p in group} for group in options(optimizer.cells["$params"]) if isinstance(group, tuple)]
+    return tuple(p for p in held(optimizer) if all(id(p) in group for group in groups))
+
+
 def stepped(m: Machine, optimizer: Instance) -> None:
     """An optimizer steps: whatever gradients are there are used."""
-    leaves = frozenset(p.cells[NODE] for p in optimizer.cells["$params"])
+    leaves = frozenset(p.cells[NODE] for p in held(optimizer))
     m.updates.append(Update(m.tape.tick(), True, leaves, id(optimizer)))
 
 
