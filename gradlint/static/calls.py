@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gradlint.static import (
+    adapters,
     builtin,
     classes,
     declared,
@@ -142,6 +143,7 @@ def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
         unknowns.output_of(m, model, made, args)
     for value in args.all():
         disturb(m, value, made)
+    adapters.may_free(m, args.all(), label, args.span)
     exposure.expose(m, given)
     m.outside_code = m.outside_code or isinstance(callee, (Function, Method))
     hooks.fire_loose(m, callee, args, made)

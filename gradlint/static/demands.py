@@ -108,6 +108,23 @@ def _target(m: Machine, value: Val) -> list[tuple[int, str]]:
     return found
 
 
+def _as_used(m: Machine, roots: Iterable[int], node: int) -> int:
+    """The leaf that went into the roots: setting the flag of one that perhaps had it before may have changed nothing."""
+    before = [v for v in m.tape.versions(node)[1:] if m.tape.requires[v] == "maybe"]
+    reached = m.tape.ancestors(roots) if before else ()
+    return node if node in reached else next((v for v in before if v in reached), node)
+
+
+def _may_be_unused(args: Args) -> bool:
+    return args.get(6, "allow_unused") is True or args.get(8, "materialize_grads") is True
+
+
+def _taking_part(m: Machine, roots: Iterable[int], targets: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Of several targets that may be unused those that data flows from, if there are any: the others may well be off the way."""
+    flown = m.tape.ancestors(roots, Flow.CUTS)
+    return [t for t in targets if t[0] in flown] or targets
+
+
 def _want(m: Machine, nodes: Iterable[int]) -> None:
     m.tape.wanted.update(nodes)
 
@@ -117,11 +134,14 @@ def autograd_grad(m: Machine, args: Args) -> Val:
     outputs, inputs = args.get(0, "outputs"), args.get(1, "inputs")
     create = _creates(args, 4)
     roots = _roots(m, outputs)
-    targets = _targets(m, inputs)
+    targets = [(_as_used(m, roots, node), label) for node, label in _targets(m, inputs)]
     many = isinstance(inputs, (tuple, ListObj))
-    labels = [t for _, t in targets]
     nodes = [n for n, _ in targets]
-    record(m, "autograd.grad", args.span, roots, nodes, labels, create_graph=create is True, retains=_retains(args, 3))
+    asked_of = _taking_part(m, roots, targets) if _may_be_unused(args) else targets
+    record(
+        m, "autograd.grad", args.span, roots, [n for n, _ in asked_of], [label for _, label in asked_of],
+        create_graph=create is True, retains=_retains(args, 3),
+    )  # fmt: skip
     _want(m, nodes)
     asked = roots if not nodes or any(m.kind_of(n) == Kind.UNKNOWN for n in nodes) else ()  # perhaps of any parameter
     m.set(m.state, "asked", (*m.state.cells.get("asked", ()), *asked))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradlint.static import (
+    adapters,
     builtin_functions,
     calls,
     declared,
@@ -60,6 +61,8 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Ins
         return _in_place(m, row, op, args)
     if row.mode == "no-grad":
         return _without_grad(m, row, op, [v for v in (receiver, *args.all()) if v is not None], args)
+    if row.flow == "unknown":
+        adapters.may_free(m, args.all(), row.name, args.span)
     result = apply(m, row, op, receiver, args)
     written = receiver if receiver is not None else args.get(0)
     if args.keywords.get("inplace") is True and isinstance(written, Tensor) and isinstance(result, Tensor):

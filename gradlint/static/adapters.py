@@ -1,0 +1,30 @@
+"""What outside code may do to a frozen model it is given: inject adapters, free a selection of its parameters again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from gradlint.static import functions, modules
+from gradlint.static.machine import Machine
+from gradlint.static.values import NODE, Instance, Scalar, Val
+from gradlint.tape import Span
+
+#: names of calls that only look at a model, measure it, move it or write it down
+_LOOKS = re.compile(
+    r"summar|watch|count|profil|flops|macs|print|log|show|plot|draw|save|dump|export|visual|graph|info|descri|inspect"
+    r"|num_|size|eval|valid|test|device|cuda|compile|parallel|seed|repr",
+    re.IGNORECASE,
+)
+
+
+def may_free(m: Machine, given: Iterable[Val], label: str, span: Span) -> None:
+    """From now on nobody can tell whether the frozen parameters of the modules in an unknown call's arguments require grad."""
+    name = label.partition("(")[0].rpartition(".")[2]
+    if _LOOKS.search(name):
+        return
+    for value in given:
+        if isinstance(value, Instance) and modules.is_module(m, value):
+            for _, parameter in modules.named_parameters(m, value):
+                if m.tape.requires[parameter.cells[NODE]] == "no":
+                    functions.set_requires_grad(m, parameter, Scalar(), span)
