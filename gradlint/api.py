@@ -351,7 +351,7 @@ def _wanted(finding: Finding, analysis: Analysis, active: frozenset[str]) -> boo
 def _named(finding: Finding, analysis: Analysis) -> Finding:
     """The finding with the function it stands in, and the severity that the user gave its rule."""
     line = finding.range.start.line
-    functions = analysis.texts.functions(finding.file) if finding.file in analysis.result.analysed else ()
+    functions = analysis.texts.functions(finding.file)
     around = [f for f in functions if f[0] <= line <= f[1]]
     symbol = max(around, key=lambda f: (f[0], -f[1]))[2] if around else finding.symbol
     severity = analysis.task.loaded.config.severity.get(finding.rule, finding.severity)

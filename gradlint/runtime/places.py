@@ -144,6 +144,18 @@ class Source:
         """The place of a node."""
         return self._span(node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or 0)
 
+    def alternatives(self, span: Span) -> set[str]:
+        """The names in what might have stood in for the expression at a place: another arm of an `if` around it or inside it."""
+        node: ast.AST | None = self.by_span.get(span)
+        arms: list[ast.AST] = [n for n in ast.walk(node) if isinstance(n, ast.IfExp)] if node is not None else []
+        while node is not None and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            child, node = node, self.parents.get(node)
+            if isinstance(node, ast.IfExp):
+                arms.append(node)
+            elif isinstance(node, ast.If):
+                arms += node.orelse if child in node.body else node.body
+        return {name for arm in arms for n in ast.walk(arm) if (name := _name(n))}
+
     def text(self, span: Span) -> str:
         """The text of a place, on one line."""
         lines = self.lines[span.line - 1 : span.end_line]

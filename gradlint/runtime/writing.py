@@ -84,7 +84,9 @@ class Writer:
         values = [self._value(n, self.nodes.node(n), n in wanted) for n in self.order]
         edges = [edge for n in self.order for edge in self._edges(n, self.nodes.node(n))]
         captures = [c for n in self.order for c in self._captures(n, self.nodes.node(n))]
-        return Tape(values, edges, captures, [*self._demands(), *self._optimizers()])
+        asked = [*self._demands(), *self._optimizers()]
+        others = {name for d in asked for name in self.places.source(d.span.file).alternatives(d.span)}
+        return Tape(values, edges, captures, asked, untaken=sorted(others))
 
     # --- values ------------------------------------------------------------------------------------------------------
 

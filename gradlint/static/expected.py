@@ -99,5 +99,9 @@ def _goes_on(handler: p.Handler) -> bool:
 def _stands_in(handler: p.Handler) -> bool:
     """Whether a handler gives another value for what failed, whatever it says about it."""
     called = {dotted(call.func).rsplit(".", 1)[-1] for call in below(handler.body, p.Call)}
-    returned = any(r.value is not None for r in below(handler.body, p.Return))
+    returned = any(isinstance(r.value, p.Expr) and not _is_none(r.value) for r in below(handler.body, p.Return))
     return returned and not called & _TELLING and not any(below(handler.body, p.Raise))
+
+
+def _is_none(value: p.Expr) -> bool:
+    return isinstance(value, p.Const) and value.kind == "none"
