@@ -421,6 +421,6 @@ def _notes(analysis: Analysis) -> tuple[str, ...]:
         for f in analysis.found.files
         if f.named and f.file in analysis.texts.foreign
     )
-    texts = {file.file: analysis.texts.text(file.file) for file in analysis.found.files}
-    slips = unanswered(analysis.task.loaded, analysis.task.paths, texts)
+    files = [file.file for file in analysis.found.files]
+    slips = unanswered(analysis.task.loaded, analysis.task.paths, files, analysis.texts.text)
     return (*analysis.notes, *analysis.found.notes, *other, *slips)

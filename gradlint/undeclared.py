@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from gradlint import discovery
@@ -18,11 +18,12 @@ _DEFINED = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _RETURN = "return"
 
 
-def unanswered(loaded: Loaded, paths: Iterable[str], texts: Mapping[str, str]) -> Iterator[str]:
-    """A note for each entry that means nothing in the texts (file -> text), if a path holds the folder of the settings."""
+def unanswered(loaded: Loaded, paths: Iterable[str], files: Iterable[str], text: Callable[[str], str]) -> Iterator[str]:
+    """A note for each entry that means nothing in the texts of the files, if a path holds the folder of the settings."""
     given = [(setting, entry) for setting in loaded.of("demands") for entry in setting.value]
     if not given or not any(discovery.absolute(path) in (loaded.base, *loaded.base.parents) for path in paths):
         return
+    texts = {file: text(file) for file in files}
     defined = {file: frozenset(_DEFINED.findall(text)) for file, text in texts.items()}
     for setting, entry in given:
         told = _wrong(entry, texts, defined)

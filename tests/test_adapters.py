@@ -35,6 +35,7 @@ def rules(folder: Path, imports: str, call: str) -> list[str]:
         ("from peft import LoraConfig, get_peft_model", "wrapped = get_peft_model(model, LoraConfig())"),
         ("import loralib", "loralib.mark_only_lora_as_trainable(model)"),
         ("import adapters_of_somebody as adapters", "adapters.inject(model, rank=4)"),
+        ("import adapters_of_somebody as adapters", "adapters.retrieval(model)"),
     ],
 )
 def test_adapters_may_be_trainable(tmp_path: Path, imports: str, call: str) -> None:

@@ -10,11 +10,10 @@ from gradlint.static.machine import Machine
 from gradlint.static.values import NODE, Instance, Scalar, Val
 from gradlint.tape import Span
 
-#: names of calls that only look at a model, measure it, move it or write it down
+#: words in the names of calls that only look at a model, measure it, move it or write it down
 _LOOKS = re.compile(
-    r"summar|watch|count|profil|flops|macs|print|log|show|plot|draw|save|dump|export|visual|graph|info|descri|inspect"
-    r"|num_|size|eval|valid|test|device|cuda|compile|parallel|seed|repr",
-    re.IGNORECASE,
+    r"(?:^|_|(?<=[a-z])(?=[A-Z]))(?i:summar|watch|count|profil|flop|macs|print|log|show|plot|draw|save|dump|export|visual"
+    r"|graph|info|descri|inspect|num_|size|eval|valid|test|device|cuda|compile|parallel|seed|repr)"
 )
 
 

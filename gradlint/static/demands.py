@@ -233,6 +233,6 @@ def end_of_run(m: Machine) -> None:
 
 
 def _best(m: Machine, node: int, ways: Iterable[set[int]]) -> int:
-    """Of a parameter that was frozen for a while and freed again, the leaf that the roots know best."""
+    """Of a parameter that was frozen for a while, or loaded, the leaf that the roots know best."""
     live = [v for v in m.tape.versions(node) if m.tape.requires[v] != "no"]
     return next((v for way in ways for v in live if v in way), node)

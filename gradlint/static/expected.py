@@ -64,8 +64,7 @@ def trying(m: Machine, handlers: tuple[p.Handler, ...]) -> frozenset[str]:
         named = _named(handler.type)
         caught = left & named
         left -= caught
-        expected = _goes_on(handler) or (len(named) < len(_CLASSES) and _stands_in(handler))
-        found = found | caught if expected else found - caught
+        found = found | caught if _expects(handler, alone=len(named) < len(_CLASSES)) else found - caught
     return frozenset(found)
 
 
@@ -90,17 +89,14 @@ def _named(kind: p.Expr | None) -> set[str]:
     return {e for e, names in _CLASSES.items() if not name or name[0].islower() or name in names}
 
 
-def _goes_on(handler: p.Handler) -> bool:
+def _expects(handler: p.Handler, *, alone: bool) -> bool:
+    """Whether a handler goes on without a look at the error or, if it is for this error alone, with another value."""
     called = {dotted(call.func).rsplit(".", 1)[-1] for call in below(handler.body, p.Call)}
+    if called & _TELLING or any(below(handler.body, p.Raise)):
+        return False
     looked = handler.name and any(name.id == handler.name for name in below(handler.body, p.Name))
-    return not looked and not called & _TELLING and not any(below(handler.body, p.Raise))
-
-
-def _stands_in(handler: p.Handler) -> bool:
-    """Whether a handler gives another value for what failed, whatever it says about it."""
-    called = {dotted(call.func).rsplit(".", 1)[-1] for call in below(handler.body, p.Call)}
-    returned = any(isinstance(r.value, p.Expr) and not _is_none(r.value) for r in below(handler.body, p.Return))
-    return returned and not called & _TELLING and not any(below(handler.body, p.Raise))
+    returned = (r.value for r in below(handler.body, p.Return))
+    return not looked or (alone and any(isinstance(value, p.Expr) and not _is_none(value) for value in returned))
 
 
 def _is_none(value: p.Expr) -> bool:

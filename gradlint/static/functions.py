@@ -58,7 +58,6 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
     node = value.cells[NODE]
     known = m.tape.values[node]
     requires = m.tape.requires[node]
-    m.reflagged.add((known.span, known.label))
     if flag is True:
         if requires == "yes" or (requires == "maybe" and not (known.leaf and _made_here(m, node))):
             return

@@ -149,7 +149,7 @@ def _load_state_dict(m: Machine, value: Instance, args: Args) -> Val:
 def _overwrite(m: Machine, parameter: Tensor, sources: Iterable[int], span: Span) -> None:
     known = m.tape.values[parameter.cells[NODE]]
     made = m.tape.leaf(Kind.TENSOR, known.span, known.label, known.requires_grad, parameter=True)
-    m.reflagged.add((known.span, known.label))
+    m.tape.earlier[made] = parameter.cells[NODE]
     for source in sources:
         m.tape.edge(source, made, span, "load_state_dict()", Flow.CUTS, "rebuild")
     m.set(parameter, NODE, made)

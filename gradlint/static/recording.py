@@ -59,7 +59,7 @@ class Recorder:
         self.requires: list[Answer] = []
         self.into: list[list[Edge]] = []
         self.wanted: set[int] = set()
-        self.earlier: dict[int, int] = {}  #: leaf -> the same tensor before its flag was set
+        self.earlier: dict[int, int] = {}  #: leaf -> the same tensor before its flag was set, or other numbers loaded
         self.time = 0
         self._seen: set[tuple[int, Span, str]] = set()
 
@@ -162,11 +162,16 @@ class Recorder:
         return seen
 
     def versions(self, node: int) -> list[int]:
-        """A leaf and what it was before its flag was set, the last one first."""
-        found = [node]
-        while found[-1] in self.earlier:
-            found.append(self.earlier[found[-1]])
-        return found
+        """A leaf and what it was before, the last one first: every alternative where branches met."""
+        found: dict[int, None] = {}
+        todo = [node]
+        while todo:
+            at = todo.pop()
+            if at not in found:
+                found[at] = None
+                todo += [e.src for e in self.into[at]] if self.values[at].joined else []
+                todo += [self.earlier[at]] if at in self.earlier else []
+        return list(found)
 
     def capture(self, value: int, kind: str, span: Span, label: str) -> None:
         """The value was put or handed there."""

@@ -14,7 +14,7 @@ import msgspec
 from gradlint.static import exposure
 from gradlint.static.machine import Machine
 from gradlint.static.values import NODE, Instance, Tensor, options
-from gradlint.tape import Demand, Flow, Span
+from gradlint.tape import Demand, Flow
 
 
 class Update(NamedTuple):
@@ -74,16 +74,10 @@ def note_unused(m: Machine) -> None:
 def _unused(m: Machine, demand: Demand, seen: set[int]) -> Iterator[int]:
     reached = m.tape.ancestors(demand.roots, Flow.CARRIES)
     later = [u for u in m.updates if u.time > demand.time]
-    twins = {_origin(m, leaf) for u in later if u.step for leaf in u.leaves if _origin(m, leaf) in m.reflagged}
+    became = {v for u in later if u.step for leaf in u.leaves for v in m.tape.versions(leaf)[1:]}
     for leaf in reached - seen:
         known = m.tape.values[leaf]
-        if known.leaf and known.parameter and m.tape.requires[leaf] == "yes" and _origin(m, leaf) not in twins:
+        if known.leaf and known.parameter and m.tape.requires[leaf] == "yes" and leaf not in became:
             first = next((u for u in later if leaf in u.leaves), None)
             if first is None or not first.step:
                 yield leaf
-
-
-def _origin(m: Machine, leaf: int) -> tuple[Span, str]:
-    """Where a leaf was made: freezing and loading make new leaves of one parameter."""
-    known = m.tape.values[leaf]
-    return known.span, known.label
