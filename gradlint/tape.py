@@ -229,4 +229,7 @@ class Tape(msgspec.Struct):
     notes: list[Note] = []
     needs: list[Need] = []
     changes: list[Change] = []
+    #: numbers written past the graph (`.data`, under `no_grad`) into a tensor that stays what it was: they explain a gradient
+    #: that is missing anyway, and never connect or cut anything
+    writes: list[Edge] = []
     untaken: list[str] = []  #: the names that stand in branches which a whole run did not take

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gradlint.engine import paths
+from gradlint.engine import past, paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import NOTHING, Graph
-from gradlint.engine.verdict import name
+from gradlint.engine.verdict import cut_claim, name
 from gradlint.finding import Finding, Step
 from gradlint.tape import Demand, Flow, Span, Value
 
@@ -48,8 +48,12 @@ def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
         return None
     if any(graph.towards(r).get(target, NOTHING) > NOTHING or graph.unknown[r] for r in demand.roots):
         return None
+    root, asked = name(case, demand, demand.roots[-1]), name(case, demand, target)
+    written = past.way(graph, demand.roots, target)
+    if written is not None:
+        return cut_claim(case, demand, written, f"{root} cannot reach {asked}")
     capture, place = _kept(graph, target, demand)
-    message = f"{name(case, demand, demand.roots[-1])} was not computed from {name(case, demand, target)}"
+    message = f"{root} was not computed from {asked}"
     steps = paths.ended([capture, *_instead(graph, target, demand)], demand)
     return finding(case, Claim("off-path", "", place, message, steps, likely=not demand.certain))
 

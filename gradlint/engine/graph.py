@@ -54,7 +54,7 @@ class Graph:
         self.out: list[list[Edge]] = [[] for _ in tape.values]
         self.demands, self.hooks = tape.demands, tape.hooks
         self.captures: dict[int, list[Capture]] = {}
-        self.needs = tape.needs
+        self.needs, self.writes = tape.needs, tape.writes
         self.untaken = frozenset(tape.untaken)
         self.changes: dict[int, list[Change]] = {}
         self.ordered = True

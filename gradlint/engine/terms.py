@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from gradlint.engine import paths
+from gradlint.engine import past, paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
 from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
@@ -296,6 +296,10 @@ def _idle(case: Case, demand: Demand) -> Finding | None:
         return None
     if any(graph.towards(r).get(t, NOTHING) != NOTHING for r in demand.roots for t in demand.targets):
         return None
+    written = past.way(graph, demand.roots, used[0])
+    if written is not None:
+        message = f"the optimizer steps {graph.values[used[0]].label}, and no backward of this run reaches it"
+        return cut_claim(case, demand, written, message, contract="untrained")
     steps = [paths.taken(graph, used[0], demand.time), *_ends(graph, used[0])]
     message = f"{demand.label} steps parameters that send nothing to any loss of this run: they never get a gradient"
     return finding(case, Claim("untrained", "", demand.span, message, paths.ended(steps, demand)))

@@ -96,9 +96,7 @@ def _demand(m: Machine, owner: Tensor, span: Span, time: int, sure: bool) -> boo
 
 def _use_kept(m: Machine, value: Tensor, sure: bool) -> None:
     """Another name for a gradient is used; the buffer may have been zeroed since."""
-    seen = value
-    while isinstance(seen.cells.get("$alias"), Tensor):
-        seen = seen.cells["$alias"]
+    seen = overwrites.unaliased(value)
     owner, zeroed = seen.cells.get("$grad_of", MISSING), seen.cells.get(ZEROED)
     if (
         sure

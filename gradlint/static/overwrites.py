@@ -48,11 +48,16 @@ def written(m: Machine, value: Tensor, span: Span, made: Span | None = None) -> 
         _overwrite(m, held, span, made)
 
 
+def unaliased(value: Tensor) -> Tensor:
+    """The tensor whose detached alias this is; one that is none, itself."""
+    while isinstance(value.cells.get("$alias"), Tensor):
+        value = value.cells["$alias"]
+    return value
+
+
 def _sharing(value: Tensor) -> list[Tensor]:
     """The tensors whose numbers change with it: what it is an alias or a view of, and the aliases of that."""
-    origin = value
-    while isinstance(origin.cells.get("$alias"), Tensor):
-        origin = origin.cells["$alias"]
+    origin = unaliased(value)
     return [t for t in (origin, origin.base, *_list(origin, ALIASES)) if t is not None]
 
 

@@ -51,6 +51,7 @@ class Recorder:
     def __init__(self) -> None:
         self.values: list[Value] = []
         self.edges: list[Edge] = []
+        self.writes: list[Edge] = []
         self.captures: list[Capture] = []
         self.demands: list[Demand] = []
         self.notes: list[Note] = []
@@ -185,6 +186,10 @@ class Recorder:
         self.demands.append(made)
         return made
 
+    def write(self, source: int, node: int, span: Span, op: str, cause: str, at: Span | None = None) -> None:
+        """Numbers of `source` go into a tensor past the graph."""
+        self.writes.append(Edge(source, node, span, op, Flow.CUTS, self.tick(), cause, at))
+
     def note(self, **fields: object) -> None:
         """Something that does not do what it says."""
         self.notes.append(Note(time=self.tick(), **fields))  # type: ignore[arg-type]
@@ -201,7 +206,7 @@ class Recorder:
         """The finished tape."""
         values = [msgspec.structs.replace(v, wanted=True) if v.id in self.wanted else v for v in self.values]
         return Tape(values, [*self.edges], [*self.captures], [*self.demands], list(hooks), [*self.notes, *notes],
-                    list(self.needs), list(self.changes), list(untaken))  # fmt: skip
+                    list(self.needs), list(self.changes), [*self.writes], list(untaken))  # fmt: skip
 
     def edge(self, src: int, dst: int, span: Span, op: str, flow: Flow, cause: str = "", at: Span | None = None,
               term: bool = False, product: bool = False, foreign: bool = False, select: bool = False,

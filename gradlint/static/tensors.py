@@ -6,6 +6,7 @@ tensors where the program uses them as such.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from gradlint.static import flags, functions, gradients, needs, overwrites, storage, unknowns
@@ -145,7 +146,7 @@ def write(m: Machine, value: Tensor, name: str, given: Val, span: Span) -> None:
         case "grad":
             gradients.assign(m, value, given, span)
         case "data":
-            nodes_used(m, given)
+            _past(m, value, ".data =", nodes_used(m, given), "data-attribute", span)
         case _:
             flags.set_on_tensor(m, name, given, span)
             m.set(value, name, given)
@@ -270,11 +271,16 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
     storage.refused(m, value, span)
     old = value.cells[NODE]
     leaf = m.tape.values[old].leaf and m.tape.requires[old] != "no"
+    given = [i.node for i in inputs if i.node != old]
     if m.mode.enabled is False and (leaf or m.tape.requires[old] != "no"):
+        _past(m, value, m.mode.label, given, m.mode.cause, m.mode.span, span)
         return  # a parameter update: the tensor stays what it is
     moved = "$moved" in value.cells
-    if ("$alias" in value.cells and not moved) or (leaf and m.mode.enabled):
-        return  # writing through .data leaves the graph alone; on a leaf that requires grad it raises
+    if "$alias" in value.cells and not moved:
+        _past(m, overwrites.unaliased(value), op, given, _lost_by(m, old), span)
+        return  # writing through .data leaves the graph alone
+    if leaf and m.mode.enabled:
+        return  # that raises
     if m.mode.enabled is False:
         inputs = [
             Input(i.node, Flow.CARRIES if i.node == old else Flow.CUTS, "" if i.node == old else m.mode.cause)
@@ -287,6 +293,19 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
     base = value.base
     if base is not None and (not moved or value.cells.get("$moved") != "yes"):
         m.set(base, NODE, m.tape.result(Kind.TENSOR, span, m.text(span), op, [Input(base.cells[NODE]), Input(node)]))
+
+
+def _past(
+    m: Machine, value: Tensor, op: str, given: Iterable[int], cause: str, span: Span, at: Span | None = None
+) -> None:
+    """Numbers are written past the graph: the tensor stays what it was, what they came from gets nothing back."""
+    for node in given:
+        m.tape.write(node, value.cells[NODE], span, op, cause, at)
+
+
+def _lost_by(m: Machine, alias: int) -> str:
+    """What cut a detached alias off."""
+    return next((e.cause for e in m.tape.into[alias] if e.flow == Flow.CUTS), "detach")
 
 
 def array_method(m: Machine, value: Array, name: str, args: Args) -> Val:
