@@ -174,10 +174,11 @@ def analyse(task: Task, watch: Watch | None = None, *, recall: bool = False, cre
 
 def prepared(task: Task) -> Prepared:
     """The files that the paths mean, read and sorted by whether they can matter."""
-    catalog, problems = knowledge(task.loaded, task.cache)
     texts = Texts(task.buffers)
     excludes = [*task.loaded.excludes(), *task.excludes]
     found = task.found or discovery.find(task.paths, excludes, force=task.force_exclude, buffers=task.buffers)
+    root = discovery.root(found.files[0].path.parent) if found.files else None
+    catalog, problems = knowledge(task.loaded, task.cache, root=root)
     sources, gated, unread = gathered(found, texts, excludes, catalog)
     return Prepared(
         task=task,

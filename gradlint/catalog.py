@@ -7,81 +7,47 @@ Every mistake in them is a `CatalogError` that names the file and the key or row
 
 from __future__ import annotations
 
+import copy
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
 import msgspec
 
 from gradlint import __version__
 from gradlint import cache as kept
 from gradlint.finding import Contract, Severity
+from gradlint.modelled import (
+    CAUSES,
+    CatalogError,
+    Cause,
+    FlowWord,
+    Library,
+    Row,
+    contradictions,
+    matches,
+    parse,
+    read,
+    read_models,
+)
+from gradlint.releases import Pin, Span, exists, in_force, possible
 
-FlowWord = Literal["carries", "cuts", "zeroes", "unknown", "constant"]
-Cause = Literal[
-    "", "detach", "data-attribute", "numpy", "number", "rebuild", "grad-mode", "library", "non-differentiable",
-    "custom-function", "zero-gradient", "no-create-graph", "remade",
+__all__ = [
+    "CAUSES", "SECTIONS", "Catalog", "CatalogError", "Cause", "Exports", "FixNote", "FlowWord", "Library", "Row", "Rule", "contradictions",
+    "data_folder", "matches", "read_models", "read_rule",
 ]  # fmt: skip
-Returns = Literal[
-    "tensor", "array", "number", "scalar", "none", "self", "list", "tuple", "tensors", "unknown", "module", "image", "instance",
-    "given",
-]  # fmt: skip
-Saves = Literal["", "input", "output", "both", "inner"]
-ModeWord = Literal["", "no-grad", "enable-grad"]
-DemandWord = Literal["", "root", "score", "input", "layer", "return"]
 
-CAUSES: tuple[str, ...] = tuple(word for word in get_args(Cause) if word)
 SECTIONS = ("What it does", "Why it matters", "Bad", "Good", "Fix safety", "What it does not report")
+EXPORTS = "exports.toml"  #: what star imports bind
 PAGES = "rules/"  #: where `Rule.url` points; relative to the project
 
 _SETTINGS = re.compile(r"^```toml\n.*?^```\n+", re.MULTILINE | re.DOTALL)
 _TITLE = re.compile(r"# (\S+)\n")
 _TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-_VERSION = re.compile(r"\d+(\.\d+)*")
-_ROW = re.compile(r'^"([^"\n]+)"[ \t]*=', re.MULTILINE)
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
-
-
-class CatalogError(Exception):
-    """A rule page or a model file is malformed; the message names the file and the key or row."""
-
-
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one library callable does to the gradient."""
-
-    name: str
-    flow: FlowWord = "carries"
-    outputs: tuple[FlowWord, ...] = ()  #: flows of several outputs, in order; then the result is a tuple
-    fields: tuple[str, ...] = ()  #: names of the outputs when the result is a named tuple
-    when: str = ""  #: `outputs` and `fields` hold only when this argument is given and not None or False
-    cause: Cause = ""  #: for cuts and zeroes: the cause that a rule page claims
-    inputs: tuple[str, ...] = ()  #: names of the arguments that carry; empty: all tensor arguments
-    signature: tuple[str, ...] = ()  #: parameter names in order, self excluded, where known
-    returns: Returns = "tensor"
-    inplace: bool = False  #: writes into self, or into the first argument
-    view: bool = False  #: the result shares self's storage
-    saves: Saves = ""  #: what backward needs
-    keeps: tuple[str, ...] = ()  #: "1:0": if argument 0 requires grad, 1 must not change before the backward
-    mode: ModeWord = ""  #: the callee runs in this grad mode
-    foreign: bool = False  #: a value-changing operation outside torch
-    raises: bool = False  #: raises when a tensor argument requires grad
-    module: bool = False  #: a class of modules
-    parameters: tuple[str, ...] = ()  #: of a module class: its parameter attributes
-    factory: bool = False  #: makes a fresh leaf; honours requires_grad=
-    demand: DemandWord = ""  #: a call that itself asks for a gradient: of what (see `static/declared`)
-    term: bool = False  #: the result is a sum of the inputs
-    product: bool = False  #: the result is a product of the inputs
-    aliases: tuple[str, ...] = ()  #: further qualified names with the same behaviour
-    select: tuple[str, ...] = ()  #: arguments that only select: index, mask, condition
-    since: str = ""  #: the release of the library that brought this behaviour
-    until: str = ""  #: the last release that had it; the row still speaks, for code that uses it is that old
-    example: str = ""  #: a call of it over tensors x, y, z, for `gradlint models check`
-    unproved: bool = False  #: nobody could run it: counts as unknown where it says that something is lost
 
 
 class FixNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,13 +78,12 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _SETTINGS.sub("", self.text, count=1)
 
 
-class Library(msgspec.Struct, forbid_unknown_fields=True):
-    """The reserved table of a model file: which release the rows were proved against."""
+class Exports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `from module import *` binds, of what is known."""
 
-    name: str
-    version: str = ""
-    generated: bool = False
-    unproved: bool = False  #: all rows of the file are
+    own: tuple[str, ...] = ()  #: names of the module itself
+    named: dict[str, str] = {}  #: others, with what they stand for; nothing where that depends on the release
+    also: tuple[str, ...] = ()  #: modules whose exports it hands on
 
 
 class Catalog:
@@ -130,25 +95,64 @@ class Catalog:
         rows: Mapping[str, Row],
         extra: Iterable[Path] = (),
         demands: Iterable[str] = (),
+        exports: Mapping[str, Exports] = {},
     ) -> None:
+        self.exports = exports
         self.extra = tuple(extra)
         self.demands = tuple(demands)
+        self.pins: tuple[Pin, ...] = ()  #: what is known of the releases of libraries
         self.rules: dict[str, Rule] = dict(rules)
         self._rows: dict[str, Row] = {name: row for name, row in rows.items() if "*" not in name}
         self._patterns: dict[str, Row] = {name: row for name, row in rows.items() if "*" in name}
         self._matched: dict[str, Row | None] = {}
+        self._in_force: dict[str, Row] = {}
+        self._spans: dict[str, list[Span] | None] = {}
         self._by_contract = _claims(self.rules.values())
 
     @classmethod
-    def load(cls, extra: Sequence[Path] = (), demands: Sequence[str] = (), *, folder: Path | None = None) -> Catalog:
+    def load(
+        cls,
+        extra: Sequence[Path] = (),
+        demands: Sequence[str] = (),
+        *,
+        pins: Sequence[Pin] = (),
+        folder: Path | None = None,
+    ) -> Catalog:
         """Read gradlint's own data; rows of the user's `extra` model files replace rows of the same name.
 
-        A cache in `folder` holds gradlint's own data ready for use; where it is of no use nothing but time is lost.
+        `pins` tell which releases of libraries are possible: all where nothing is known. A cache in `folder` holds gradlint's
+        own data ready for use; where it is of no use nothing but time is lost.
         """
         own = _own(folder)
-        if not extra and not demands:
+        if extra or demands:
+            made = cls(own.rules, {**own._rows, **own._patterns, **read_models(extra)}, extra, demands, own.exports)
+        elif pins:
+            made = copy.copy(own)
+            made._matched, made._in_force, made._spans = {}, {}, {}
+        else:
             return own
-        return cls(own.rules, {**own._rows, **own._patterns, **read_models(extra)}, extra, demands)
+        made.pins = tuple(pins)
+        return made
+
+    def exported(self, module: str) -> dict[str, str] | None:
+        """The names that a star import binds, with what they stand for; None where nobody described the module."""
+        found = self.exports.get(module)
+        if found is None:
+            return None
+        handed = {name: full for part in found.also for name, full in (self.exported(part) or {}).items()}
+        return {**handed, **{name: f"{module}.{name}" for name in found.own}, **found.named}
+
+    def meant(self, name: str) -> str:
+        """What a qualified name stands for: another one where its module only hands it on."""
+        owner, _, last = name.rpartition(".")
+        found = self.exports.get(owner)
+        if found is None:
+            return name
+        if last not in found.named and found.also:
+            return next(
+                (full for part in found.also if (full := self.meant(f"{part}.{last}")) != f"{part}.{last}"), name
+            )
+        return found.named.get(last) or name
 
     def rule(self, slug: str) -> Rule | None:
         """The rule of this name."""
@@ -159,7 +163,19 @@ class Catalog:
         return self._by_contract.get((contract, cause)) or self._by_contract.get((contract, ""))
 
     def row(self, name: str) -> Row | None:
-        """The row of a qualified name or alias, else that of the most literal pattern that matches (`cv2.*`, `a.*.generate`)."""
+        """The row of a qualified name or alias, else that of the most literal pattern that matches (`cv2.*`, `a.*.generate`).
+
+        Of a row that holds for some releases only, what it says under those that are possible.
+        """
+        found = self.written(name)
+        if found is None or not (found.since or found.until):
+            return found
+        if found.name not in self._in_force:
+            self._in_force[found.name] = in_force(found, self._possible(found))
+        return self._in_force[found.name]
+
+    def written(self, name: str) -> Row | None:
+        """The same row as it stands in its file: that of the newest release, with the others in it."""
         found = self._rows.get(name)
         if found is not None or not self._patterns:
             return found
@@ -169,20 +185,31 @@ class Catalog:
             self._matched[name] = self._patterns.get(best)
         return self._matched[name]
 
+    def default(self, name: str, flag: str) -> bool | None:
+        """What a flag of a callable is where a call does not give it; None where that depends on the release."""
+        row = self.row(name)
+        return row.defaults.get(flag) if row is not None else None
+
+    def exists(self, name: str) -> bool | None:
+        """Whether a callable is there under the releases that are possible; None where only some have it."""
+        row = self.written(name)
+        return None if row is None else exists(row, self._possible(row))
+
     def rows(self) -> list[Row]:
         """Every row once, sorted by name."""
         unique = {row.name: row for row in (*self._rows.values(), *self._patterns.values())}
         return [unique[name] for name in sorted(unique)]
 
+    def libraries(self) -> set[str]:
+        """The libraries whose releases matter."""
+        rows = (*self._rows.values(), *self._patterns.values())
+        return {row.name.split(".")[0] for row in rows if row.since or row.until}
 
-def matches(pattern: str, name: str) -> bool:
-    """A `*` stands for any part of one segment of a name; alone at the end, for one segment or more."""
-    wanted, given = pattern.split("."), name.split(".")
-    if wanted[-1] == "*" and len(given) > len(wanted):
-        given = given[: len(wanted)]
-    return len(wanted) == len(given) and all(
-        w in ("*", g) or ("*" in w and fnmatchcase(g, w)) for w, g in zip(wanted, given, strict=True)
-    )
+    def _possible(self, row: Row) -> list[Span] | None:
+        library = row.name.split(".")[0]
+        if library not in self._spans:
+            self._spans[library] = possible(pin for pin in self.pins if pin.library == library)
+        return self._spans[library]
 
 
 def data_folder() -> Path:
@@ -194,7 +221,7 @@ def data_folder() -> Path:
 
 def read_rule(path: Path) -> Rule:
     """Read one rule page and check its shape."""
-    text = _read(path)
+    text = read(path)
     title = _TITLE.match(text)
     if title is None or title[1] != path.stem:
         raise CatalogError(f"{path}: the page must start with the line '# {path.stem}'")
@@ -202,39 +229,10 @@ def read_rule(path: Path) -> Rule:
     if block is None:
         raise CatalogError(f"{path}: no ```toml block")
     _check_sections(path, text)
-    fields = _parse(path, block[1])
+    fields = parse(path, block[1])
     for reserved in ("slug", "text", "url") & fields.keys():
         raise CatalogError(f"{path}: key '{reserved}' is not for the page to set")
     return _rule(path, {**fields, "slug": path.stem, "text": text, "url": f"{PAGES}{path.name}"})
-
-
-def read_models(paths: Iterable[Path]) -> dict[str, Row]:
-    """Read model files; the result holds every row under its name and its aliases."""
-    rows: dict[str, Row] = {}
-    origin: dict[str, Path] = {}
-    for path in paths:
-        for row in _read_model(path):
-            for name in (row.name, *row.aliases):
-                if name in rows:
-                    raise CatalogError(f"{path}: row '{row.name}': '{name}' is already in {origin[name]}")
-                rows[name] = row
-                origin[name] = path
-    return rows
-
-
-def contradictions(rows: Iterable[Row], own: Catalog) -> Iterator[str]:
-    """What a user's rows say otherwise than gradlint's rows of torch, which were proved; to doubt one is no contradiction."""
-    for row in rows:
-        for name in (row.name, *row.aliases):
-            known = own.row(name) if name.startswith("torch.") else None
-            if known is None or known.unproved or known.until or "unknown" in (row.flow, known.flow):
-                continue
-            said, seen = (", ".join(r.outputs or (r.flow,)) for r in (row, known))
-            if said != seen:
-                yield (
-                    f"row '{row.name}': says of {name}: {said}; torch was seen to do: {seen}"
-                    ' (`gradlint models check` runs it, flow = "unknown" doubts it)'
-                )
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -242,6 +240,7 @@ class Compiled(msgspec.Struct, frozen=True):
 
     rules: list[Rule]
     rows: list[Row]
+    exports: dict[str, Exports]
 
 
 _loaded: list[Catalog] = []  #: gradlint's own data, once it was read
@@ -258,12 +257,21 @@ def _own(folder: Path | None) -> Catalog:
 
 def _read_own(pages: Iterable[Path], models: Iterable[Path]) -> Catalog:
     rules = [read_rule(path) for path in pages]
-    return Catalog({rule.slug: rule for rule in rules}, read_models(models))
+    return Catalog({rule.slug: rule for rule in rules}, read_models(models), exports=_read_exports())
+
+
+def _read_exports() -> dict[str, Exports]:
+    path = data_folder() / EXPORTS
+    tables = parse(path, read(path))
+    try:
+        return msgspec.convert(tables, dict[str, Exports])
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"{path}: {error}") from error
 
 
 def _recalled(pages: Sequence[Path], models: Sequence[Path], folder: Path) -> Catalog:
     """What the cache holds of exactly these files, else what they say."""
-    texts = [part for path in (*pages, *models) for part in (path.name, path.read_bytes())]
+    texts = [part for path in (*pages, *models, data_folder() / EXPORTS) for part in (path.name, path.read_bytes())]
     key = kept.digest(__version__, *texts)
     with suppress(kept.CacheError, msgspec.MsgspecError):
         content = kept.load(folder, "catalog", key)
@@ -271,13 +279,18 @@ def _recalled(pages: Sequence[Path], models: Sequence[Path], folder: Path) -> Ca
             return _assembled(msgspec.msgpack.decode(content, type=Compiled))
     made = _read_own(pages, models)
     with suppress(kept.CacheError):
-        kept.store(folder, "catalog", key, msgspec.msgpack.encode(Compiled([*made.rules.values()], made.rows())))
+        kept.store(
+            folder,
+            "catalog",
+            key,
+            msgspec.msgpack.encode(Compiled([*made.rules.values()], made.rows(), dict(made.exports))),
+        )
     return made
 
 
 def _assembled(compiled: Compiled) -> Catalog:
     rows = {name: row for row in compiled.rows for name in (row.name, *row.aliases)}
-    return Catalog({rule.slug: rule for rule in compiled.rules}, rows)
+    return Catalog({rule.slug: rule for rule in compiled.rules}, rows, exports=compiled.exports)
 
 
 def _claims(rules: Iterable[Rule]) -> dict[tuple[str, str], Rule]:
@@ -309,85 +322,3 @@ def _rule(path: Path, fields: Mapping[str, object]) -> Rule:
         if not value:
             raise CatalogError(f"{path}: key '{key}' is empty")
     return rule
-
-
-def _read_model(path: Path) -> list[Row]:
-    library, tables = _library(path)
-    unproved = {"unproved": True} if library is not None and library.unproved else {}
-    return [_row(path, name, {**unproved, **body} if isinstance(body, dict) else body) for name, body in tables.items()]
-
-
-def _library(path: Path) -> tuple[Library | None, dict[str, Any]]:
-    """What a model file says of itself, and its rows as they stand there."""
-    tables = _parse(path, _read(path))
-    try:
-        return msgspec.convert(tables.pop("library", None), Library | None), tables
-    except msgspec.ValidationError as error:
-        raise CatalogError(f"{path}: table 'library': {error}") from error
-
-
-def _row(path: Path, name: str, body: object) -> Row:
-    if not isinstance(body, dict) or "name" in body:
-        raise CatalogError(f"{path}: row '{name}' must be a table without a key 'name'")
-    try:
-        row = msgspec.convert({**body, "name": name}, Row)
-    except msgspec.ValidationError as error:
-        raise CatalogError(f"{path}: row '{name}': {error}") from error
-    wrong = _contradiction(row)
-    if wrong:
-        raise CatalogError(f"{path}: row '{name}': {wrong}")
-    return _silent(row) if row.unproved else row
-
-
-def _contradiction(row: Row) -> str:
-    """What keys of a row do not fit each other, or nothing."""
-    bare = next((name for name in (row.name, *row.aliases) if "." not in name), None)
-    if bare is not None:
-        return f"'{bare}' is no qualified name, such as library.function"
-    for word in ("cuts", "zeroes"):
-        if not row.cause and (row.flow == word or word in row.outputs):
-            return f"flow '{word}' needs a key 'cause'"
-    if row.fields and len(row.fields) != len(row.outputs):
-        return "as many 'fields' as 'outputs' are needed"
-    for key, names in (
-        ("inputs", row.inputs),
-        ("select", row.select),
-        ("when", (row.when,) if row.when and not row.module else ()),
-    ):
-        strange = next((name for name in names if name not in ("self", *row.signature, *row.parameters)), None)
-        if strange is not None:
-            return f"key '{key}' names '{strange}', which is not in 'signature'"
-    if row.demand in ("root", "score", "input", "layer") and not row.inputs:
-        return f"demand '{row.demand}' needs a key 'inputs'"
-    for key, version in (("since", row.since), ("until", row.until)):
-        if version and not _VERSION.fullmatch(version):
-            return f"key '{key}' is no version: '{version}'"
-    return ""
-
-
-def _silent(row: Row) -> Row:
-    """A row that nobody proved: its result is of unknown making, and it asks for nothing."""
-    return msgspec.structs.replace(
-        row, flow="unknown", outputs=(), fields=(), when="", cause="", mode="", demand="", raises=False, factory=False
-    )
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CatalogError(f"{path}: cannot be read: {error}") from error
-
-
-def _parse(path: Path, text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):  # late: a run that the cache answers reads no TOML
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        names = _ROW.findall(text)
-        twice = next((name for name in names if names.count(name) > 1), None)
-        told = f"row '{twice}' is there twice" if twice else "not valid TOML"
-        raise CatalogError(f"{path}: {told}: {error}") from error

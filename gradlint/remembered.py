@@ -131,7 +131,8 @@ class Answers:
 
 def state(catalog: Catalog) -> str:
     """What every answer rests on: gradlint itself, what the user told it of libraries, the working directory."""
-    return cache.digest(*_itself(), str(Path.cwd()), *_contents(catalog.extra), "", *catalog.demands)
+    pins = (part for pin in catalog.pins for part in (pin.library, pin.text))
+    return cache.digest(*_itself(), str(Path.cwd()), *_contents(catalog.extra), "", *catalog.demands, "", *pins)
 
 
 def key(sources: Sequence[Source], about: str) -> str:
@@ -183,7 +184,7 @@ def _itself() -> Iterator[str]:
     spec = find_spec("libcst")  # found, not loaded
     files = [Path(spec.origin)] if spec is not None and spec.origin is not None else []
     rules, package = data_folder(), Path(__file__).resolve().parent
-    files += [*package.rglob("*.py"), *rules.glob("*.md"), *rules.glob("models/*.toml")]
+    files += [*package.rglob("*.py"), *rules.glob("*.md"), *rules.glob("*.toml"), *rules.glob("models/*.toml")]
     for file in sorted(files):
         found = file.stat()
         yield f"{file}:{found.st_size}:{found.st_mtime_ns}"

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlint import config as settings
-from gradlint import discovery, suppress
+from gradlint import discovery, releases, requirements, suppress
 from gradlint.catalog import Catalog, CatalogError, contradictions, read_models
 from gradlint.config import Loaded
-from gradlint.discovery import File, Found
+from gradlint.discovery import File, Found, shown
 from gradlint.finding import FileError
+from gradlint.releases import Pin
 from gradlint.static.source import packed, unpacked
 from gradlint.texts import Texts, parses
 
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 _SMALL = 4096
 
 
-def knowledge(loaded: Loaded, folder: Path | None = None) -> tuple[Catalog, tuple[str, ...]]:
+def knowledge(
+    loaded: Loaded, folder: Path | None = None, *, root: Path | None = None
+) -> tuple[Catalog, tuple[str, ...]]:
     """The rules and rows with the user's own, and what is wrong with the settings; a model file with mistakes does not count.
 
-    `folder` may hold a cache.
+    `folder` may hold a cache; what the project at `root` requires tells the releases of libraries that the settings do not.
     """
+    own = Catalog.load(folder=folder)
     good: list[Path] = []
     problems = list(loaded.problems)
     for setting, path in loaded.models():
@@ -35,11 +39,34 @@ def knowledge(loaded: Loaded, folder: Path | None = None) -> tuple[Catalog, tupl
         except CatalogError as error:
             problems.append(f"{setting.where}: {error}")
             continue
-        wrong = list(contradictions({row.name: row for row in rows.values()}.values(), Catalog.load(folder=folder)))
-        problems += [f"{setting.where}: {path}: {told}" for told in wrong]
+        wrong = list(contradictions(path, rows.values(), own))
+        problems += [f"{setting.where}: {told}" for told in wrong]
         good += [] if wrong else [path]
     made = Catalog.load(good, loaded.config.demands, folder=folder)
-    return made, (*problems, *loaded.unknown_rules(made.rules))
+    pins, mistaken = _releases(loaded, made, root)
+    if pins:
+        made = Catalog.load(good, loaded.config.demands, pins=pins, folder=folder)
+    return made, (*problems, *mistaken, *loaded.unknown_rules(made.rules))
+
+
+def _releases(loaded: Loaded, catalog: Catalog, root: Path | None) -> tuple[list[Pin], list[str]]:
+    """What is known of the releases of libraries, and what is wrong with what the settings say of them."""
+    pins: list[Pin] = []
+    problems: list[str] = []
+    for setting in loaded.of("versions"):
+        library = setting.keys[1].replace("-", "_")
+        wrong = releases.told(setting.value)
+        known = {row.name.split(".")[0] for row in catalog.rows()}
+        if library not in known:
+            wrong = f"no model knows a library '{library}'{settings.nearest(library, known)}"
+        if wrong:
+            problems.append(f"{setting.where}: {wrong}")
+        else:
+            file = shown(setting.file) if setting.file else ""
+            pins.append(Pin(library, releases.specifier(setting.value), file, setting.line))
+    given = {pin.library for pin in pins}
+    required = requirements.pins(root, catalog.libraries() - given) if root is not None else ()
+    return [*pins, *required], problems
 
 
 def wrong_names(select: Iterable[str], ignore: Iterable[str], rules: Collection[str]) -> tuple[str, ...]:

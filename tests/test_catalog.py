@@ -123,8 +123,24 @@ def test_extra_rows_replace_own_rows(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ('"a.f" = { outputs = ["carries"], fields = ["x", "y"] }', r"a\.f.*fields"),
         ('"a.f" = { name = "b" }', r"a\.f.*name"),
         ('"a.f" = 1', r"a\.f"),
-        ('"a.f" = { aliases = ["a.g"] }\n"a.g" = {}', r"a\.g.*already in"),
-        ('"a.f" = {}\n"a.f" = {}', r"a\.f.*twice"),
+        ('"a.f" = { aliases = ["a.g"] }\n"a.g" = {}', r":2: row 'a\.g'.*twice"),
+        ('"a.g" = {}\n"a.f" = { aliases = ["a.g"] }', r":2: row 'a\.f': its alias 'a\.g' is there twice"),
+        ('"a.f" = {}\n\n"a.f" = {}', r":3: row 'a\.f' is there twice"),
+        ('"a.f" = {}\n"a.g" = { flow = "cuts" cause = "library" }', r":2: row 'a\.g': not valid TOML"),
+        ('["a.f"]\nflow = cuts', r":2: row 'a\.f': not valid TOML"),
+        ('"a.f" = {}\n"a.g" = { flow = "cuts", cause = "librry" }', r":2: row 'a\.g'.*did you mean 'library'"),
+        (
+            '"a.f" = { inputs = "x" }',
+            r":1: row 'a\.f': key 'inputs': expected a list of strings, not the string \"x\": write \[\"x\"\]",
+        ),
+        ('"a.f" = { unproved = 1 }', r"a\.f.*'unproved': expected true or false, not the number 1"),
+        ('"a.f" = [{ until = "1.13" }, { since = "1.12" }]', r"a\.f.*must not overlap: until '1.13', since '1.12'"),
+        ('"a.f" = [{ until = "1" }, { since = "1.9" }]', r"a\.f.*must not overlap"),
+        ('"a.f" = [{ since = "2" }, { until = "1" }]', r"a\.f.*order of their releases"),
+        ('"a.f" = [{}, { since = "1" }]', r"a\.f.*order of their releases"),
+        ('"a.f" = [{ until = "1", aliases = ["a.g"] }, { since = "2" }]', r"a\.f.*last table may have 'aliases'"),
+        ('"a.f" = [1]', r"a\.f.*table"),
+        ('"a.f" = { former = [] }', r"a\.f.*former"),
         ('"a.f" = { inputs = ["x"] }', r"a\.f.*inputs.*'x'.*signature"),
         ('"a.f" = { demand = "root" }', r"a\.f.*demand.*inputs"),
         ('"a.f" = { demand = "sum" }', r"a\.f.*sum"),
@@ -146,8 +162,9 @@ def test_a_row_that_contradicts_torch_is_told(tmp_path: Path) -> None:
         "torch.topk" = { flow = "unknown" }
         "torch.argmax" = { flow = "cuts", cause = "library" }
     """
-    rows = {row.name: row for row in catalog.read_models([model(tmp_path, text)]).values()}
-    first, second = catalog.contradictions(rows.values(), Catalog.load())
+    path = model(tmp_path, text)
+    first, second = catalog.contradictions(path, catalog.read_models([path]).values(), Catalog.load())
+    assert [told.startswith(f"{path}:{line}: row ") for told, line in ((first, 2), (second, 3))] == [True, True]
     assert "row 'torch.round': says of torch.round: carries; torch was seen to do: zeroes" in first
     assert "row 'mine.round': says of torch.sigmoid: cuts; torch was seen to do: carries" in second
 

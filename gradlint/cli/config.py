@@ -40,11 +40,15 @@ def command(ctx: click.Context, /, paths: tuple[str, ...], schema: bool, output_
         common.write(json.dumps(config.schema(Catalog.load().rules), indent=2) + "\n")
         return
     loaded = common.settings(paths or (".",), options.pop("config_file"))
-    catalog, problems = sources.knowledge(loaded)
+    catalog, problems = sources.knowledge(loaded, root=_root(paths))
     problems = (*problems, *sources.wrong_names(options["select"], options["ignore"], catalog.rules))
     given = {name.replace("_", "-"): _plain(value) for name, value in options.items() if value}
     known = {slug: inforce.Known(rule.enabled, rule.severity) for slug, rule in catalog.rules.items()}
-    values = list(inforce.values(loaded, given))
+    settings = {setting.name.replace("-", "_") for setting in loaded.of("versions")}
+    required = [
+        inforce.Value(f"versions.{pin.library}", pin.text, inforce.Origin(pin.file, pin.line)) for pin in catalog.pins
+    ]
+    values = [*inforce.values(loaded, given), *(value for value in required if value.key not in settings)]
     rules = list(inforce.rules(loaded, known, given, _single(paths)))
     common.write(_data(values, rules, problems) if output_format == "json" else common.plain(_text(values, rules)))
     for problem in problems:
@@ -57,6 +61,14 @@ def _single(paths: Sequence[str]) -> Path | None:
     from gradlint.discovery import absolute, kind
 
     return absolute(paths[0]) if len(paths) == 1 and kind(absolute(paths[0])) != "folder" else None
+
+
+def _root(paths: Sequence[str]) -> Path | None:
+    """The root of the project that the first path lies in."""
+    from gradlint.discovery import absolute, kind, root
+
+    first = absolute(paths[0] if paths else ".")
+    return root(first if kind(first) == "folder" else first.parent)
 
 
 def _plain(value: Any) -> Any:

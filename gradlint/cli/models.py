@@ -11,7 +11,7 @@ import click
 from gradlint.cli import _common as common
 
 if TYPE_CHECKING:
-    from gradlint.catalog import Row
+    from gradlint.catalog import Catalog, Row
 
 
 @click.group(short_help="Show or prove what is known of library calls.")
@@ -25,9 +25,10 @@ def command() -> None:
 @click.pass_context
 def show(ctx: click.Context, qualname: str, config_file: Path | None) -> None:
     """Print what gradlint believes of a callable, such as torch.topk or torch.Tensor.round, and why."""
-    from gradlint import sources
+    from gradlint import discovery, sources
 
-    catalog, problems = sources.knowledge(common.settings(["."], config_file))
+    folder = discovery.absolute(".")
+    catalog, problems = sources.knowledge(common.settings(["."], config_file), root=discovery.root(folder))
     for told in problems:
         common.note(f"error: {told}")
     row = catalog.row(qualname)
@@ -35,7 +36,7 @@ def show(ctx: click.Context, qualname: str, config_file: Path | None) -> None:
         known = [name for each in catalog.rows() for name in (each.name, *each.aliases)]
         common.write(f"{qualname}: no row{_nearest(qualname, known)}\n{_without_row(qualname)}\n")
     else:
-        common.write("\n".join(_lines(qualname, row, catalog.extra)) + "\n")
+        common.write("\n".join(_told(qualname, catalog)) + "\n")
     ctx.exit(2 if problems else 0)
 
 
@@ -63,10 +64,11 @@ def _kind(row: Row) -> str:
 @click.argument("file", type=click.Path(path_type=Path))
 def check(file: Path) -> None:
     """Run the rows of a model file under PyTorch and compare. Executes the rows' examples."""
-    from gradlint.catalog import CatalogError, read_models
+    from gradlint.catalog import Catalog, CatalogError, contradictions, read_models
 
     try:
         rows = {row.name: row for row in read_models([file]).values()}
+        wrong = list(contradictions(file, rows.values(), Catalog.load()))
     except CatalogError as error:
         raise click.UsageError(str(error)) from error
     try:
@@ -80,7 +82,29 @@ def check(file: Path) -> None:
         common.write(f"{file}: row '{proof.row}': {proof.outcome}{told}\n")
     counts = {word: sum(p.outcome == word for p in proofs) for word in ("proved", "contradicted", "not run")}
     common.write(", ".join(f"{number} {word}" for word, number in counts.items()) + ".\n")
-    raise SystemExit(int(counts["contradicted"] > 0))
+    for told in wrong:
+        common.note(f"error: {told}")
+    raise SystemExit(2 if wrong else int(counts["contradicted"] > 0))
+
+
+def _told(qualname: str, catalog: Catalog) -> Iterator[str]:
+    """What is believed; of several releases also what each does, and which are possible."""
+    row, written = catalog.row(qualname), catalog.written(qualname)
+    assert row is not None
+    assert written is not None
+    yield from _lines(qualname, row, catalog.extra)
+    if not (written.since or written.until):
+        return
+    library = written.name.split(".")[0]
+    pins = [pin for pin in catalog.pins if pin.library == library]
+    known = ", ".join(f"{pin.text} ({pin.file}{f':{pin.line}' if pin.line else ''})" for pin in pins)
+    yield f"  {library}: {known or 'any release: neither the settings nor a requirement tells which'}"
+    for each in (*written.former, written):
+        span = " ".join(
+            f"{word} {release}" for word, release in (("since", each.since), ("until", each.until)) if release
+        )
+        flags = "".join(f", {flag}={value}" for flag, value in each.defaults.items())
+        yield f"  {span}: {_belief(each)}{flags}{f' ({each.source})' if each.source else ''}"
 
 
 def _lines(qualname: str, row: Row, extra: Sequence[Path]) -> Iterator[str]:
@@ -89,9 +113,15 @@ def _lines(qualname: str, row: Row, extra: Sequence[Path]) -> Iterator[str]:
     yield f"{qualname}{named}: {_belief(row)}"
     for key in row.__struct_fields__:
         value = getattr(row, key)
-        if value not in ("", (), False) and key not in ("name", "aliases"):
-            yield f"  {key}: {', '.join(value) if isinstance(value, tuple) else value}"
+        if value not in ("", (), False, {}) and key not in ("name", "aliases", "former"):
+            yield f"  {key}: {_value(value)}"
     yield f"  from: {_origin(row, extra)}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={held}" for key, held in value.items())
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _belief(row: Row) -> str:

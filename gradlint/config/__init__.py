@@ -5,8 +5,11 @@
 that names the file, the line, the key and the nearest right one; the rest counts, and the exit status is 2.
 """
 
-from gradlint.config.keys import ALL, Config, enabled, nearest, schema
+from gradlint.config.keys import ALL, Config, enabled, mistake, nearest, schema
+from gradlint.config.lines import line_of
 from gradlint.config.loaded import Loaded, load, unknown
 from gradlint.config.reading import Setting
 
-__all__ = ["ALL", "Config", "Loaded", "Setting", "enabled", "load", "nearest", "schema", "unknown"]
+__all__ = [
+    "ALL", "Config", "Loaded", "Setting", "enabled", "line_of", "load", "mistake", "nearest", "schema", "unknown",
+]  # fmt: skip

@@ -25,7 +25,8 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     option: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.file else self.option or "default"
+        line = f":{self.line}" if self.line else ""
+        return f"{self.file}{line}" if self.file else self.option or "default"
 
 
 class Value(msgspec.Struct, frozen=True, rename={"origin": "from"}):

@@ -21,10 +21,22 @@ _DEMANDS = (
     "what is returned, pkg.optimise:loss for an argument"
 )
 
+_VERSIONS = (
+    "The releases of libraries that the code runs under, where its pyproject.toml and requirements.txt do not tell: 1.13 for "
+    "all that begin so, or bounds such as >=2,<3"
+)
+
 Rule = Annotated[str, Meta(extra_json_schema={"$ref": "#/$defs/rule"})]
 RuleOrAll = Annotated[str, Meta(extra_json_schema={"$ref": "#/$defs/rule-or-all"})]
 Rules = tuple[RuleOrAll, ...]
-Declared = Annotated[str, Meta(pattern=r"^[^\s:.]+(\.[^\s:.]+)*:[^\s:.]+$")]
+_DECLARED, _RELEASES = r"^[^\s:.]+(\.[^\s:.]+)*:[^\s:.]+$", r"^(\d+(\.\d+)*|\s*(===?|~=|!=|[<>]=?).+)$"
+Declared = Annotated[str, Meta(pattern=_DECLARED)]
+Releases = Annotated[str, Meta(pattern=_RELEASES)]
+#: what a text must look like, by its pattern
+_FORMS = {
+    _DECLARED: 'is not of the form "pkg.Trainer.step:return" or "pkg.optimise:loss"',
+    _RELEASES: 'names no releases; write "2.1", or bounds such as ">=1.13,<2"',
+}
 
 
 class Config(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
@@ -51,6 +63,7 @@ class Config(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=
         tuple[str, ...], Meta(description="Files with rows that say what calls of libraries do to the gradient")
     ] = ()
     extend_models: Annotated[tuple[str, ...], Meta(description="Further files with such rows")] = ()
+    versions: Annotated[dict[str, Releases], Meta(description=_VERSIONS)] = {}
     baseline: Annotated[
         str | UnsetType, Meta(description="The file with the findings that are known; gradlint baseline write makes it")
     ] = UNSET
@@ -121,11 +134,15 @@ def _tried(value: Any, kind: Any) -> tuple[Any, str]:
     try:
         return msgspec.convert(value, kind), ""
     except msgspec.ValidationError as error:
-        return None, _mistake(value, inspect.type_info(kind)) or str(error)
+        return None, mistake(value, kind) or str(error)
+
+
+def mistake(value: Any, kind: Any) -> str:
+    """What is wrong with a value of a type, and what would be right, in the words of TOML; nothing if nothing is."""
+    return _mistake(value, inspect.type_info(kind))
 
 
 def _mistake(value: Any, kind: inspect.Type) -> str:
-    """What is wrong with a value, and what would be right, in the words of TOML; nothing if nothing is."""
     match kind:
         case inspect.Metadata():
             return _mistake(value, kind.type)
@@ -149,7 +166,9 @@ def _mistake(value: Any, kind: inspect.Type) -> str:
             single = f": write {_toml(value[0])}" if isinstance(value, list) and len(value) == 1 else ""
             return f"expected a string, not {_told(value)}{single}"
         case inspect.StrType() if kind.pattern and not re.search(kind.pattern, value):
-            return f'{_told(value)} is not of the form "pkg.Trainer.step:return" or "pkg.optimise:loss"'
+            return f"{_told(value)} {_FORMS[kind.pattern]}"
+        case inspect.BoolType() if not isinstance(value, bool):
+            return f"expected true or false, not {_told(value)}"
     return ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gradlint.static.mentions import Known, asking
@@ -18,6 +18,7 @@ class Libraries:
     """The rows that ask for a gradient, by the library they belong to."""
 
     def __init__(self, catalog: Catalog) -> None:
+        self._exported = catalog.exported
         self._words = words_of(catalog.demands)
         self._rows: dict[str, list[list[str]]] = {}
         self._called: set[str] = set(self._words)
@@ -30,9 +31,17 @@ class Libraries:
 
     def known(self, imported: Imported, foreign: Callable[[str], bool]) -> tuple[Known, set[str]]:
         """What is known of names in a file, and those of what asks when it is called; `foreign` tells libraries from the project."""
+        imported = [*imported, *self._starred(imported, foreign)]
         methods, objects = self._asked(imported, foreign)
         arrays = {name for name, full in imported if full == "numpy"}
         return Known(asking(imported) | methods | objects | {*self._words}, self._called, arrays), objects
+
+    def _starred(self, imported: Imported, foreign: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+        """The names that stars of libraries bind."""
+        for name, full in imported:
+            module = full.removesuffix(".*")
+            if name == "*" and foreign(module.split(".")[0]):
+                yield from (self._exported(module) or {}).items()
 
     def _asked(self, imported: Imported, foreign: Callable[[str], bool]) -> tuple[set[str], set[str]]:
         """The names of methods that ask, and those of objects that do when they are called."""

@@ -47,7 +47,8 @@ def named(m: Machine, name: str) -> Val:
 
 
 def library(m: Machine, name: str) -> Val:
-    """A library thing by qualified name: a known constant, or a reference."""
+    """A library thing by qualified name: a known constant, or a reference; what a module only hands on by its own name."""
+    name = m.catalog.meant(name)
     found = CONSTANTS.get(name, MISSING)
     return Lib(name) if found is MISSING else found
 

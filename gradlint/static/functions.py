@@ -282,7 +282,8 @@ def _autograd_backward(m: Machine, args: Args) -> Val:
 
 def _checkpoint(m: Machine, args: Args) -> Val:
     """`checkpoint(f, *inputs)`: the reentrant kind cuts unless an input requires grad."""
-    reentrant = args.keywords.get("use_reentrant", False)
+    given = args.keywords.get("use_reentrant")
+    reentrant = m.catalog.default("torch.utils.checkpoint.checkpoint", "use_reentrant") if given is None else given
     inner = Args(
         args.span,
         args.frame,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gradlint.static import exposure, hooks, needs, overwrites, training
+from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
 from gradlint.static.store import MISSING
@@ -142,8 +143,13 @@ def clear(m: Machine, value: Tensor, span: Span, to_none: bool | None) -> None:
         m.set(kept, ZEROED, at if to_none is False else None)
 
 
+def to_none(m: Machine, args: Args) -> Val:
+    """The flag of `zero_grad(set_to_none=flag)` of a module or an optimizer; what it is by itself depends on the release."""
+    return args.get(0, "set_to_none", m.catalog.default("torch.optim.Optimizer.zero_grad", "set_to_none"))
+
+
 def clear_all(m: Machine, values: Iterable[Tensor], span: Span, flag: Val) -> None:
-    """`zero_grad(set_to_none=flag)` of a module or an optimizer; the default is to set None (torch 2.0)."""
+    """`zero_grad(set_to_none=flag)`."""
     values = list(values)
     training.cleared(m, values)
     for value in values:

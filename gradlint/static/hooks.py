@@ -36,6 +36,7 @@ from gradlint.tape import Flow, Hook, HookedCall, HookKind, Kind, Span
 
 FORWARD: str = "$hooks"
 PRE: str = "$pre_hooks"
+FULL = "torch.nn.modules.module.Module.register_full_backward_hook"  #: newer than the old ones
 BACKWARD: str = "$backward_hooks"
 NO_GRAPH = "no-create-graph"  #: the cause of the cut between a root and a gradient taken without create_graph
 #: the run-wide lists of hooks that no known module holds
@@ -90,12 +91,17 @@ def on_module(key: str, kind: HookKind) -> Callable[[Machine, Instance, Args], V
     """`module.register_..._hook(f)`."""
 
     def run(m: Machine, value: Instance, args: Args) -> Val:
-        made = Registration(m, kind, args, value)
+        made = Registration(m, _kind(m, kind), args, value)
         before = of(value, key)
         m.set(value, key, (made, *before) if args.keywords.get("prepend") is True else (*before, made))
         return _handle(value, key, made)
 
     return run
+
+
+def _kind(m: Machine, kind: HookKind) -> HookKind:
+    """Where a release has no other backward hooks of modules, the old ones are the ones to use."""
+    return "backward" if kind == "legacy" and m.catalog.exists(FULL) is False else kind
 
 
 def on_tensor(m: Machine, value: Tensor, args: Args) -> Val:
@@ -106,7 +112,7 @@ def on_tensor(m: Machine, value: Tensor, args: Args) -> Val:
 
 def on_layer(m: Machine, layer: Val, kind: HookKind, args: Args) -> Val:
     """A hook on a layer of an unknown model: it fires when the model is called."""
-    made = Registration(m, kind, args, exposure.root_of(layer))
+    made = Registration(m, _kind(m, kind), args, exposure.root_of(layer))
     made.layer, made.certain = layer, False
     return _handle(m.state, LOOSE, _keep(m, LOOSE, made))
 

@@ -27,6 +27,7 @@ from gradlint.tape import Span
 READY = 2_500_000  #: characters of the programs that are kept ready
 LINES = 40  #: files whose lines are kept apart
 _NONE = pickle.dumps(None)
+STARRED = ("starred",)  #: the cell of a module that holds the names which stars of libraries bound
 
 
 class Project:
@@ -240,10 +241,23 @@ def star(m: Machine, frame: Frame, node: p.ImportFrom) -> list[tuple[str, Val]]:
     """The names that `from module import *` binds."""
     importer = m.project.path_of(frame.module)
     path = m.project.find(importer, tuple(node.module.split(".")) if node.module else (), node.level)
-    loaded = load(m, path) if path is not None else None
+    if path is None:
+        return _foreign_star(m, frame, node)
+    loaded = load(m, path)
     if not isinstance(loaded, ModuleObj):
         return []
     listed = loaded.cells.get("__all__", MISSING)
     wanted = [n for n in content(listed) if isinstance(n, str)] if isinstance(listed, ListObj) else None
     names = wanted or [k for k in loaded.cells if isinstance(k, str) and not k.startswith("_")]
     return [(n, loaded.cells[n]) for n in names if loaded.cells.get(n, MISSING) is not MISSING]
+
+
+def _foreign_star(m: Machine, frame: Frame, node: p.ImportFrom) -> list[tuple[str, Val]]:
+    """What is known of the names that a library exports; one that nobody described may bind any of those bound before."""
+    before = frame.module.cells.get(STARRED, MISSING)
+    known = before if isinstance(before, tuple) else ()
+    names = m.catalog.exported(node.module) if not node.level else None
+    if names is None:
+        return [(name, Unknown(name)) for name in known]
+    m.set(frame.module, STARRED, (*known, *names))
+    return [(name, builtin.library(m, full) if full else Unknown(name)) for name, full in names.items()]

@@ -382,7 +382,7 @@ def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val
             m.set(m.state, "stepped", tuple({id(e[0]): e for e in (*m.state.cells.get("stepped", ()), entry)}.values()))
         return None
     if name == "zero_grad":
-        gradients.clear_all(m, training.certainly_held(value), args.span, args.get(0, "set_to_none", True))
+        gradients.clear_all(m, training.certainly_held(value), args.span, gradients.to_none(m, args))
     if name == "add_param_group":
         more = modules.flatten_parameters(m, args.get(0))
         groups = [(*group, *more) for group in options(value.cells["$params"]) if isinstance(group, tuple)]

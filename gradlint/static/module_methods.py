@@ -94,7 +94,7 @@ def _same(m: Machine, value: Instance, args: Args) -> Val:
 
 def _zero_grad(m: Machine, value: Instance, args: Args) -> Val:
     owned = [p for _, p in modules.named_parameters(m, value)]
-    gradients.clear_all(m, owned, args.span, args.get(0, "set_to_none", True))
+    gradients.clear_all(m, owned, args.span, gradients.to_none(m, args))
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,13 @@ def test_check_runs_the_rows(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(ROWS, encoding="utf-8")
     status, text = run("check", str(file))
-    assert status == 1
+    assert status == 2
+    assert "mine.toml:2: row 'torch.round': says of torch.round: carries" in text
     assert "row 'torch.round': contradicted: torch.round(x): output 0 zeroes, the row says that it carries" in text
     assert "row 'torch.sigmoid': proved" in text
     assert "row 'torch.topk': proved" in text
     assert "row 'nowhere.f': not run: add a key 'example'" in text
-    assert text.endswith("2 proved, 1 contradicted, 1 not run.\n")
+    assert "2 proved, 1 contradicted, 1 not run.\n" in text
 
 
 def test_check_is_content_with_rows_that_hold(tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_check_names_file_and_row(tmp_path: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
     status, told = run("check", str(file))
     assert status == 2
-    assert "bad.toml: row 'a.f'" in told
+    assert re.search(r"bad\.toml:[12]: row 'a\.f'", told)
 
 
 @pytest.mark.parametrize(
