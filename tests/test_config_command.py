@@ -132,7 +132,7 @@ def test_a_broken_model_file_costs_only_itself(project: Path) -> None:
     result = run()
     assert result.exit_code == 2
     assert "error: base.toml:1: key 'models': " in result.stderr
-    assert "bad.toml: row 'mylib.g'" in result.stderr
+    assert "bad.toml:1: row 'mylib.g'" in result.stderr
     shown = click.testing.CliRunner().invoke(main, ["models", "show", "mylib.f"])
     assert "the gradient ends here" in shown.stdout
     assert shown.exit_code == 2

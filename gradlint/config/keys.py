@@ -22,8 +22,8 @@ _DEMANDS = (
 )
 
 _VERSIONS = (
-    "The releases of libraries that the code runs under, where its pyproject.toml and requirements.txt do not tell: 1.13 for "
-    "all that begin so, or bounds such as >=2,<3"
+    "The releases of libraries that the code runs under, instead of what its pyproject.toml and requirements.txt require: "
+    "1.13 for all that begin so, or bounds such as >=2,<3"
 )
 
 Rule = Annotated[str, Meta(extra_json_schema={"$ref": "#/$defs/rule"})]

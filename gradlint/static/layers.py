@@ -232,7 +232,7 @@ def _output(m: Machine, node: int, args: Args, flow: str) -> Val:
 def _has_inplace(base: str) -> bool:
     return base.rsplit(".", 1)[-1] in (
         "ReLU", "ReLU6", "LeakyReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid", "Hardtanh", "RReLU",
-        "Threshold", "Dropout", "Dropout2d", "Dropout3d", "AlphaDropout",
+        "Threshold", "Dropout", "Dropout1d", "FeatureAlphaDropout", "Dropout2d", "Dropout3d", "AlphaDropout",
     )  # fmt: skip
 
 

@@ -65,9 +65,9 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Ins
         adapters.may_free(m, args.all(), row.name, args.span)
     result = apply(m, row, op, receiver, args)
     written = receiver if receiver is not None else args.get(0)
-    if args.keywords.get("inplace") is True and isinstance(written, Tensor) and isinstance(result, Tensor):
+    if isinstance(written, Tensor) and isinstance(result, Tensor) and overwrites.asked(op, args):
         overwrites.written(m, written, args.span)
-        if "dropout" not in row.name:  # that leaves its input alone in evaluation
+        if overwrites.certain(op, args):
             needs.changed(m, written, args.span)
         m.set(written, NODE, result.cells[NODE])
         return written

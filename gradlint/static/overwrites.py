@@ -7,12 +7,41 @@ the pass. A tensor that passed a full backward hook is a view that must not be c
 
 from __future__ import annotations
 
+from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
 from gradlint.static.values import NODE, Tensor, Val
 from gradlint.tape import Span
 
 KEPT, OVERWRITTEN, TAKEN_UP, ALIASES, GUARDED = "$kept", "$overwritten", "$taken_up", "$aliases", "$guarded_view"
+
+
+#: where the functions of torch.nn.functional have their flag `inplace`
+FLAGS = {
+    "relu": 1, "relu6": 1, "selu": 1, "silu": 1, "mish": 1, "hardswish": 1, "hardsigmoid": 1, "elu": 2, "celu": 2, "leaky_relu": 2,
+    "hardtanh": 3, "threshold": 3, "rrelu": 4, "dropout": 3, "dropout1d": 3, "dropout2d": 3, "dropout3d": 3, "alpha_dropout": 3,
+    "feature_alpha_dropout": 3,
+}  # fmt: skip
+TRAINING = 2  #: where dropout has its flag; without it, `alpha` kinds do nothing and the others write
+
+
+def asked(op: str, args: Args) -> bool:
+    """Whether a call (`torch.nn.functional.relu()`) says that it writes into what it is given."""
+    place = FLAGS.get(_function(op))
+    return (args.keywords.get("inplace") if place is None else args.get(place, "inplace")) is True
+
+
+def certain(op: str, args: Args) -> bool:
+    """Whether it does so whatever happens: dropout leaves its input alone in evaluation."""
+    name = _function(op)
+    if "dropout" not in name:
+        return "dropout" not in op
+    return args.get(TRAINING, "training", "alpha" not in name) is True and args.get(1, "p", 0.5) not in (0, 0.0)
+
+
+def _function(op: str) -> str:
+    """The last part of the name of a function of torch.nn.functional."""
+    return op.removesuffix("()").rpartition(".")[2] if op.startswith("torch.nn.functional.") else ""
 
 
 def keep(m: Machine, value: Tensor, span: Span, label: str) -> None:
