@@ -194,6 +194,8 @@ def _given_back(row: Row, args: Args) -> Val:
 def _given(row: Row, receiver: Val, args: Args) -> bool:
     """Whether the argument that makes several outputs was given (a tensor in its place is another operand)."""
     value = next((v for name, v in named(row, receiver, args) if name == row.when), None)
+    if len(row.outputs) == 1:  # another flow, not more outputs: only where the argument is known
+        return isinstance(value, str)
     return value is not None and value is not False and not isinstance(value, Tensor)
 
 
@@ -243,6 +245,8 @@ def _several(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         if flow == "cuts":
             inputs = [Input(g.node, Flow.CUTS, row.cause or "non-differentiable") for g in inputs]
         parts.append(Tensor(compute(m, op, inputs, args.span)))
+    if len(parts) == 1:
+        return parts[0]
     if not row.fields:
         return tuple(parts)
     made = Instance(Lib("collections.namedtuple"), args.span)

@@ -45,7 +45,6 @@ _FLAGS = frozenset(
         "nbytes",
         "itemsize",
         "is_mps",
-        "type",
         "output_nr",
         "name",
     ]
@@ -229,6 +228,8 @@ def method(m: Machine, value: Tensor, name: str, args: Args) -> Val:
 
 def move(m: Machine, value: Tensor, name: str, args: Args) -> Val:
     """A device or dtype move: the same tensor where nothing changes, a cut where the type is an integer."""
+    if name == "type" and not args.positional and not args.keywords:
+        return Scalar()  # the name of its type
     wanted = args.get(0, "dtype", args.keywords.get("device"))
     dtypes = [v.name for v in args.all() if isinstance(v, Lib)]
     text = wanted if isinstance(wanted, str) else ""
@@ -251,14 +252,18 @@ def change(m: Machine, value: Tensor, name: str, row: object, args: Args) -> Val
     from gradlint.catalog import Row
 
     flow, cause = Flow.CARRIES, ""
+    stays = True
     if isinstance(row, Row):
         from gradlint.static.rows import FLOWS
+
+        stays = not row.inputs or not {"self", "input"}.isdisjoint(row.inputs)
 
         flow, cause = FLOWS.get(row.flow, Flow.CARRIES), row.cause
         if row.flow == "constant":
             flow, cause = Flow.ZEROES, "zero-gradient"
     gradients.written(m, value)
-    inputs = [Input(n, flow, cause) for n in nodes_used(m, value)]
+    old = (flow, cause) if stays else (Flow.ZEROES, "zero-gradient")  # every number is replaced
+    inputs = [Input(n, *old) for n in nodes_used(m, value)]
     inputs += [Input(n, flow, cause) for v in args.all() for n in nodes_used(m, v)]
     repoint(m, value, f".{name}()", inputs, args.span)
     return value

@@ -149,7 +149,7 @@ def _proved(here: Scene, row: Row, name: str, text: str) -> None:
         assert not any(out.requires_grad for out in found)
     elif row.flow != "unknown" and _live(here, text):
         seen = observe(lambda: result, list(here.leaves.values()), list(tensors(here.names)))
-        assert set(seen.flows) <= {row.flow}
+        assert tuple(seen.flows) == row.outputs if row.outputs else set(seen.flows) <= {row.flow}
         assert seen.flows or row.flow == "cuts"
 
 
