@@ -26,10 +26,12 @@ _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*
 def pins(root: Path, libraries: Collection[str]) -> tuple[Pin, ...]:
     """What a project says of some libraries."""
     found: dict[str, list[Pin]] = {}
-    for place in (_project(root), _lines(root), _groups(root)):
+    file = root / "pyproject.toml"
+    table = _table(file)
+    for place in (_project(file, table), _lines(root), _groups(file, table)):
         told: dict[str, list[Pin]] = {}
-        for text, file, line in place:
-            pin = _pin(text, file, line)
+        for text, where, line in place:
+            pin = _pin(text, where, line)
             if pin is not None and pin.library in libraries:
                 told.setdefault(pin.library, []).append(pin)
         found = {**told, **found}
@@ -42,10 +44,8 @@ def _pin(text: str, file: str, line: int) -> Pin | None:
     return Pin(re.sub(r"[-_.]+", "_", match[1]).lower(), bounds, file, line) if match and bounds else None
 
 
-def _project(root: Path) -> Iterator[tuple[str, str, int]]:
+def _project(file: Path, table: object) -> Iterator[tuple[str, str, int]]:
     """What a pyproject.toml requires, whichever tool it is for."""
-    file = root / "pyproject.toml"
-    table = _table(file)
     yield from ((text, shown(file), 0) for text in _texts(_at(table, "project", "dependencies")))
     poetry = _at(table, "tool", "poetry", "dependencies")
     for name, given in poetry.items() if isinstance(poetry, dict) else ():
@@ -54,10 +54,8 @@ def _project(root: Path) -> Iterator[tuple[str, str, int]]:
             yield f"{name}{'==' if version[:1].isdigit() else ''}{version}", shown(file), 0
 
 
-def _groups(root: Path) -> Iterator[tuple[str, str, int]]:
+def _groups(file: Path, table: object) -> Iterator[tuple[str, str, int]]:
     """What its extras and groups require."""
-    file = root / "pyproject.toml"
-    table = _table(file)
     for groups in (_at(table, "project", "optional-dependencies"), _at(table, "dependency-groups")):
         for group in groups.values() if isinstance(groups, dict) else ():
             yield from ((text, shown(file), 0) for text in _texts(group))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import click.testing
@@ -216,6 +217,16 @@ MESSAGES = [
     ("RuntimeError: the derivative for 'argmax' is not implemented.", "non-differentiable"),
     ("RuntimeError: one of the variables needed has been modified by an inplace operation: [x]", "overwritten-saved"),
     ("RuntimeError: Output 0 of BackwardHookFunctionBackward is a view and is being modified inplace.", "overwritten-capture"),
+    ("RuntimeError: a leaf Variable that requires grad has been used in an in-place operation.", "written-leaf"),
+    ("RuntimeError: leaf variable has been moved into the graph interior", "written-leaf"),
+    ("RuntimeError: Only Tensors of floating point dtype can require gradients", "non-differentiable"),
+    ("RuntimeError: Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol", "tensor-rebuild"),
+    ("x.py:3: UserWarning: Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior", "python-number"),
+    ("x.py:3: FutureWarning: Using a non-full backward hook when the forward contains", "legacy-backward-hook"),
+    ("RuntimeError: A view was created in no_grad mode and is being modified inplace with grad mode enabled.", "written-leaf"),
+    ("AssertionError: No inf checks were recorded for this optimizer.", "untrained-module"),
+    ("RuntimeError: Expected to have finished reduction in the prior iteration before starting a new one.", "untrained-module"),
+    ("x.py:3: UserWarning: To copy construct from a tensor, it is recommended to use sourceTensor.clone()", "tensor-rebuild"),
     ("x.py:3: UserWarning: The .grad attribute of a Tensor that is not a leaf Tensor is being accessed.", "non-leaf-grad"),
 ]  # fmt: skip
 
@@ -226,6 +237,41 @@ def test_messages_old_and_new(line: str, rule: str) -> None:
     assert found is not None
     assert found.message.rules[0] == rule
     assert found.line == line
+
+
+X = "import copy, torch\nx = torch.rand(3, requires_grad=True)\n"
+#: what makes the PyTorch that is installed say something, and the first rule that comes to mind
+SAID = [
+    ("torch.tensor([1, 2], requires_grad=True)", "non-differentiable"),
+    ("x.long().requires_grad_()", "non-differentiable"),
+    ("copy.deepcopy(x * 2)", "tensor-rebuild"),
+    ("torch.tensor(x)", "tensor-rebuild"),
+    ("float(x.sum())", "python-number"),
+    ("x.add_(1)", "written-leaf"),
+    ("with torch.no_grad():\n    v = x.view(3)\nv.add_(1)", "written-leaf"),
+    (
+        "m = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU())\nm.register_backward_hook(print)\nm(x).sum().backward()",
+        "legacy-backward-hook",
+    ),
+    (
+        "s = torch.amp.GradScaler('cpu')\ns.scale(x.sum()).backward()\ns.step(torch.optim.SGD([torch.nn.Parameter(torch.ones(2))]))",
+        "untrained-module",
+    ),
+]
+
+
+@pytest.mark.parametrize(("program", "rule"), SAID)
+def test_what_torch_says_here(program: str, rule: str) -> None:
+    text = ""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            exec(X + program, {})
+        except (RuntimeError, AssertionError) as error:
+            text = str(error)
+    found = symptom(text or "\n".join(str(warning.message) for warning in said))
+    assert found is not None
+    assert found.message.rules[0] == rule
 
 
 def test_every_message_is_tried_and_names_rules_that_exist() -> None:
