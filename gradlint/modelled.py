@@ -22,7 +22,7 @@ Cause = Literal[
 ]  # fmt: skip
 Returns = Literal[
     "tensor", "array", "number", "scalar", "none", "self", "list", "tuple", "tensors", "unknown", "module", "image", "instance",
-    "given",
+    "given", "chained",
 ]  # fmt: skip
 Saves = Literal["", "input", "output", "both", "inner"]
 ModeWord = Literal["", "no-grad", "enable-grad"]

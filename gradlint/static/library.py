@@ -22,7 +22,22 @@ from gradlint.static.lineage import canonical
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
 from gradlint.static.rows import KINDS, apply, compute, export_source, instance, nodes_used, wrap
-from gradlint.static.values import NODE, Array, ClassObj, Instance, Lib, Native, Tensor, Val, Wrapped
+from gradlint.static.values import (
+    NODE,
+    OPEN,
+    Alt,
+    Array,
+    ClassObj,
+    Instance,
+    Lib,
+    ListObj,
+    Native,
+    Tensor,
+    Unknown,
+    Val,
+    Wrapped,
+    content,
+)
 from gradlint.tape import Flow, Kind
 
 if TYPE_CHECKING:
@@ -57,6 +72,8 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Ins
     """Apply a row, in the grad mode it says; `holder` is the library object whose method it is."""
     if row.demand:
         declared.ask(m, row, holder, args)
+    if row.returns == "chained":
+        return _chained(m, row, op, holder, args)
     if row.inplace and receiver is None and isinstance(args.get(0), Tensor):
         return _in_place(m, row, op, args)
     if row.mode == "no-grad":
@@ -72,6 +89,22 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Ins
         m.set(written, NODE, result.cells[NODE])
         return written
     return result
+
+
+def _chained(m: Machine, row: Row, op: str, holder: Instance | None, args: Args) -> Val:
+    """What the parts make of it that an object was made of, one after the other; where they are not known, the row counts."""
+    given = holder.args[0] if holder is not None and holder.args else None
+    unknown = (
+        given is None
+        or isinstance(given, (Unknown, Alt))
+        or (isinstance(given, ListObj) and given.cells.get(OPEN) is True)
+    )
+    if unknown or len(args.positional) != 1:
+        return apply(m, row, op, None, args)
+    value = args.positional[0]
+    for part in content(given) if isinstance(given, ListObj) else given if isinstance(given, tuple) else (given,):
+        value = calls.call(m, part, Args(args.span, args.frame, [value]))
+    return value
 
 
 def _in_place(m: Machine, row: Row, op: str, args: Args) -> Val:

@@ -33,6 +33,7 @@ CAPTUM = "from captum.attr import LayerGradCam, Saliency\n"
 TORCHCAM = "from torchcam.methods import GradCAM\n"
 ATTACK = "import torchattacks\nattack = torchattacks.PGD(model, eps=8 / 255)\n"
 ACCELERATE = "from accelerate import Accelerator\naccelerator = Accelerator(cpu=True)\nmodel = accelerator.prepare(model)\n"
+COMPOSED = "from torchvision import transforms as T\nx.requires_grad_(True)\nT.Compose([{0}])(x[0]).sum().backward()\n"
 #: library, program, the rule that is found; no rule: the program is right
 PROGRAMS = [
     ("pytorch_grad_cam", CAM.format("GradCAM") + "cam(input_tensor=x, targets=None)\n", ""),
@@ -57,6 +58,9 @@ PROGRAMS = [
     ("torchattacks", ATTACK + "with torch.no_grad():\n    attack(x, torch.tensor([1]))\n", "grad-disabled"),
     ("accelerate", ACCELERATE + "accelerator.backward(model(x).sum())\n", ""),
     ("accelerate", ACCELERATE + "accelerator.backward(model(x).sum().detach())\n", "detach"),
+    ("torchvision", COMPOSED.format("T.Resize(8), T.Lambda(lambda t: t.detach())"), "detach"),
+    ("torchvision", COMPOSED.format("T.ToPILImage(), T.ToTensor()"), "numpy-round-trip"),
+    ("torchvision", COMPOSED.format("T.Resize(8), lambda t: t + 1, T.Normalize([0.5] * 3, [0.5] * 3)"), ""),
     ("torch", "torch.amp.GradScaler('cpu').scale(model(x).sum()).backward()\n", ""),
     ("torch", "torch.amp.GradScaler('cpu').scale(model(x).sum().detach()).backward()\n", "detach"),
 ]
