@@ -154,6 +154,16 @@ def autograd_grad(m: Machine, args: Args) -> Val:
     return tuple(made)
 
 
+def transformed(m: Machine, root: Tensor, leaf: Tensor, args: Args) -> None:
+    """`torch.func.grad(f)(x)`: what `f` gives is differentiated with respect to the leaf that stood for `x`."""
+    node = leaf.cells[NODE]
+    record(
+        m, "autograd.grad", args.span, [root.cells[NODE]], [node], [m.tape.values[node].label], create_graph=True, retains=True
+    )  # fmt: skip
+    _want(m, [node])
+    m.set(m.state, "asked", (*m.state.cells.get("asked", ()), root.cells[NODE]))
+
+
 # --- tensors that are asked for their gradient -----------------------------------------------------------------------
 
 

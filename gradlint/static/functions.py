@@ -469,11 +469,14 @@ def _func_grad(m: Machine, args: Args) -> Val:
         with entered(machine, Mode(True, inner.span, "torch.func.grad")):
             given = list(inner.positional)
             wanted = given[position] if isinstance(position, int) and position < len(given) else Unknown("argument")
-            leaf = Tensor(machine.tape.leaf(Kind.TENSOR, inner.span, machine.text(inner.span), "yes"))
+            label = f"the argument of {machine.text(inner.span)}"
+            leaf = Tensor(machine.tape.leaf(Kind.TENSOR, inner.span, label, "yes"))
             if isinstance(position, int) and position < len(given) and isinstance(wanted, Tensor):
                 given[position] = leaf
             result = calls.call(machine, function, Args(inner.span, inner.frame, given, inner.keywords))
             root = result[0] if isinstance(result, tuple) and result else result
+            if isinstance(wanted, Tensor) and isinstance(root, Tensor):
+                demands.transformed(machine, root, leaf, inner)
         inputs = [Input(n) for v in (wanted, root) for n in machine.nodes(v, 1)]
         return Tensor(compute(machine, "torch.func.grad()", inputs, inner.span))
 

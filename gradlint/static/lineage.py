@@ -16,8 +16,14 @@ _PARENT = {
 }  # fmt: skip
 
 
+#: what functorch had before torch.func (2.0), and still hands on
+_FUNCTORCH = frozenset(("grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp", "vmap", "functionalize"))
+
+
 def canonical(name: str) -> str:
     """A qualified name as the rows spell it: `torch.nn.modules.conv.Conv2d` -> `torch.nn.Conv2d`."""
+    if name.startswith("functorch.") and name[10:] in _FUNCTORCH:
+        return f"torch.func.{name[10:]}"
     if name.startswith("torch.nn.modules."):
         return f"torch.nn.{name.rsplit('.', 1)[-1]}"
     return f"torch.{name[17:]}" if name.startswith("torch.functional.") else name
