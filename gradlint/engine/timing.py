@@ -96,7 +96,7 @@ def executed(graph: Graph, demand: Demand) -> set[int]:
         seen.add(value)
         todo += [e.src for e in graph.into[value] if e.flow in (Flow.CARRIES, Flow.ZEROES)]
     if not demand.targets:
-        return {v for v in seen if graph.into[v]}
+        return {v for v in seen if graph.into[v] and not graph.values[v].leaf}
     leading: set[int] = set()
     for value in sorted(seen):
         if any(e.src in leading or e.src in demand.targets for e in graph.into[value] if e.src in seen):
