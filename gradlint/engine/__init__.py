@@ -1,15 +1,16 @@
 """The engine: pure queries on a tape. It knows the tape, the findings and the rules' pages, and nothing of how a tape is made.
 
 `judge` asks of every demand which contract it breaks: `severed` (a cut lies on the way), `absent` (no way could be there),
-`terms` (a part of a loss, or of a training, is lost), `timing` and `hooks` (at the wrong time, or never), `needs` (what a
-backward needs is overwritten), `sides` (NumPy in a class activation map). `merge` puts runs together.
+`terms` (a part of a loss, or of a training, is lost), `derivatives` (a loss made of gradients), `timing` and `hooks` (at the
+wrong time, or never), `needs` (what a backward needs is overwritten), `sides` (NumPy in a class activation map). `merge` puts
+runs together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlint.engine import absent, hooks, needs, notes, severed, sides, terms, timing
+from gradlint.engine import absent, derivatives, hooks, needs, notes, severed, sides, terms, timing
 from gradlint.engine.findings import Case, Rules
 from gradlint.engine.graph import CUTS, NOTHING, UNKNOWN, Graph
 from gradlint.engine.merge import merge
@@ -115,7 +116,8 @@ def _differentiated(case: Case, demand: Demand) -> list[Finding | None]:
 def _of_parts(case: Case, demand: Demand, root: int) -> list[Finding | None]:
     """What a root that lives has lost of its parts."""
     return [
-        terms.lost_derivative(case, demand, root),
+        derivatives.lost_derivative(case, demand, root),
+        derivatives.frozen_derivative(case, demand, root),
         *terms.dead_terms(case, demand, root),
         *terms.unstepped(case, demand, root),
         *terms.forgotten(case, demand, root),

@@ -165,6 +165,10 @@ class Graph:
             found = [e for e in found if weight(e) == ZEROES and towards[e.dst] >= ZEROES]
         return sorted(found, key=lambda e: (min(weight(e), towards[e.dst], level), e.time))
 
+    def sources(self, value: int) -> set[int]:
+        """The leaves that a gradient from here arrives at, and not as zeros only."""
+        return {a for a, strength in self.towards(value).items() if strength > ZEROES and is_source(self.values[a])}
+
     def chain(self, start: int, end: int) -> tuple[Edge, ...]:
         """The shortest of the strongest ways from `start` to `end`; empty where there is none."""
         towards = self.towards(end)

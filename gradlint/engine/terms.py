@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from gradlint.engine import past, paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
-from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
+from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding, Step
 from gradlint.tape import Capture, Demand, Edge, Flow, Value
 
@@ -83,7 +83,7 @@ def unstepped(case: Case, demand: Demand, root: int) -> list[Finding]:
     """A summand that reaches only parameters which no optimizer steps with this gradient, and those it does step only by a cut."""
     graph = case.graph
     parts = summands(graph, root) if demand.unused else []
-    sources = {p: _sources(graph, p) for p in parts if not graph.unknown[p] and not graph.joined[p]}
+    sources = {p: graph.sources(p) for p in parts if not graph.unknown[p] and not graph.joined[p]}
     idle = [p for p, leaves in sources.items() if leaves and leaves <= set(demand.unused)]
     trained = {leaf for p in sources if p not in idle for leaf in sources[p] if leaf not in demand.unused}
     found = []
@@ -98,11 +98,6 @@ def unstepped(case: Case, demand: Demand, root: int) -> list[Finding]:
             way = graph.way(edges, root, over=part)
             found.append(cut_claim(case, demand, way, message, contract="dead-term"))
     return [f for f in found if f is not None]
-
-
-def _sources(graph: Graph, value: int) -> set[int]:
-    """The leaves that a gradient from here arrives at, and not as zeros only."""
-    return {a for a, strength in graph.towards(value).items() if strength > ZEROES and is_source(graph.values[a])}
 
 
 def forgotten(case: Case, demand: Demand, root: int) -> list[Finding]:
@@ -189,32 +184,6 @@ def hidden(case: Case, demand: Demand, root: int, leaf: int, severity: str | Non
     return finding(case, claim)
 
 
-def lost_derivative(case: Case, demand: Demand, root: int) -> Finding | None:
-    """A gradient that was to be differentiated itself (`create_graph`), that no backward does, and that reaches the root as numbers.
-
-    Of whole runs `untrained` tells more, at their end.
-    """
-    if demand.whole:
-        return None
-    graph = case.graph
-    ways = graph.towards(root)
-    wanted = [v for v in sorted(ways) if ways[v] == CUTS and _second_order(graph, v)]
-    roots = {r for d in graph.demands for r in d.roots}
-    for value in wanted:
-        if any(graph.towards(r).get(value, NOTHING) > CUTS for r in roots):
-            continue
-        edges = frontier(graph, frozenset(graph.reach([value], CUTS)), root)
-        if edges and edges[-1].cause not in STOPS:
-            message = f"{graph.values[value].label} was taken to be differentiated, and reaches {name(case, demand, root)} as numbers"
-            return cut_claim(case, demand, graph.way(edges, root, value), message, severity="warning")
-    return None
-
-
-def _second_order(graph: Graph, value: int) -> bool:
-    """Whether a value is a gradient that was taken with `create_graph`."""
-    return graph.values[value].gradient and any(e.flow == Flow.CARRIES for e in graph.into[value])
-
-
 def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding]:
     """Parameters an optimizer steps, from which data flows to a root through cuts only, and which no root reaches.
 
@@ -248,6 +217,7 @@ def untrained(case: Case, demand: Demand, broken: Collection[int]) -> list[Findi
             message,
             contract="severed" if replaced else "untrained",
             severity="warning" if replaced else None,
+            extra=_ends(graph, target, demand.roots),
         )
         if found is not None:
             places.setdefault((found.file, found.range), found)
@@ -300,7 +270,7 @@ def _idle(case: Case, demand: Demand) -> Finding | None:
     if written is not None:
         message = f"the optimizer steps {graph.values[used[0]].label}, and no backward of this run reaches it"
         return cut_claim(case, demand, written, message, contract="untrained")
-    steps = [paths.taken(graph, used[0], demand.time), *_ends(graph, used[0])]
+    steps = [paths.taken(graph, used[0], demand.time), *_ends(graph, used[0], demand.roots)]
     message = f"{demand.label} steps parameters that send nothing to any loss of this run: they never get a gradient"
     return finding(case, Claim("untrained", "", demand.span, message, paths.ended(steps, demand)))
 
@@ -320,9 +290,11 @@ def _all_frozen(case: Case, demand: Demand) -> Finding | None:
     return finding(case, Claim("untrained", "", frozen, message, paths.ended(steps, demand)))
 
 
-def _ends(graph: Graph, value: int) -> list[Step]:
-    """The last name given to what was computed from a value: the term that was forgotten."""
-    named = [c for v in graph.reach([value], NOTHING) for c in graph.captures.get(v, ()) if c.kind == "variable"]
+def _ends(graph: Graph, value: int, roots: Iterable[int]) -> list[Step]:
+    """The last name given to what lives by a value and goes into no root: the term that was forgotten."""
+    used = {a for r in roots for a in graph.towards(r)}
+    live = graph.reach([value], CUTS) - used
+    named = [c for v in live for c in graph.captures.get(v, ()) if c.kind == "variable"]
     last = max(named, key=lambda c: c.time, default=None)
     return [] if last is None else [paths.step("cause", last.span, f"{last.label} goes into no loss")]
 

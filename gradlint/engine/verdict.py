@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Literal
 
@@ -10,7 +11,7 @@ import msgspec
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, cuts, doubtful, finding
 from gradlint.engine.graph import CUTS, Graph, Way
-from gradlint.finding import Contract, Finding, Severity
+from gradlint.finding import Contract, Finding, Severity, Step
 from gradlint.tape import Demand, Edge
 
 
@@ -34,7 +35,7 @@ def name(case: Case, demand: Demand, value: int) -> str:
 
 
 def cut_claim(case: Case, demand: Demand, way: Way, message: str, *, contract: Contract = "severed", severity: Severity | None = None,
-              likely: bool = False) -> Finding | None:  # fmt: skip
+              likely: bool = False, extra: Iterable[Step] = ()) -> Finding | None:  # fmt: skip
     """The finding of a way that crosses a cut: placed at the frontier, named by its cause."""
     edge = way.frontier
     claim = Claim(
@@ -42,7 +43,7 @@ def cut_claim(case: Case, demand: Demand, way: Way, message: str, *, contract: C
         cause=edge.cause,
         place=edge.span,
         message=f"{message}: {cuts(edge)}",
-        steps=paths.along(case.graph, way, demand),
+        steps=paths.along(case.graph, way, demand, extra),
         likely=likely or doubtful(case.graph, way, demand),
         severity=severity,
         names=(("cut", edge.op), ("target", case.graph.values[way.start].label)),

@@ -6,6 +6,7 @@ from typing import Any
 
 from gradlint.static import (
     builtin,
+    caching,
     calls,
     classes,
     containers,
@@ -118,6 +119,8 @@ def _of_instance(m: Machine, frame: Frame, value: Instance, name: str, span: Spa
             m.note_absent(value, name)
         flags.read(m, value, name)
         return found
+    if isinstance(declared, Wrapped) and declared.kind == caching.PROPERTY:
+        return caching.read(m, frame, value, declared, name, span)
     if declared is not MISSING:
         if declared is None:
             m.note_absent(value, name)
@@ -186,7 +189,7 @@ def _of_super(m: Machine, frame: Frame, value: Super, name: str, span: Span) -> 
     found, owner = classes.find(m, _class_of(value.receiver), name, after=value.cls)
     if found is not MISSING:
         bound = classes.bind(m, found, value.receiver, owner)
-        if isinstance(bound, Wrapped) and bound.kind == "property":
+        if isinstance(bound, Wrapped) and bound.kind in ("property", caching.PROPERTY):
             return calls.call(m, bound.function, Args(span, frame, [value.receiver]))
         return bound
     if isinstance(value.receiver, Instance):
@@ -213,6 +216,8 @@ def _of_function(m: Machine, value: Val, name: str) -> Val:
             return value.receiver
         case "__wrapped__" | "__func__" | "func":
             return inner
+        case "cache_clear" if (kept := caching.kept_by(value)) is not None:
+            return Wrapped("native", None, lambda machine, args: caching.clear(machine, kept))
         case "setter" | "getter" | "deleter":
             return Native(value, f"property.{name}")
     return Unknown(name)

@@ -6,7 +6,7 @@ import builtins
 import math
 from typing import Any
 
-from gradlint.static import calls, classes, methods, modes, tensors
+from gradlint.static import caching, calls, classes, methods, modes, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
@@ -92,10 +92,16 @@ def is_instance(m: Machine, value: Val, kind: Val) -> bool | None:
     return None if isinstance(value, (Lib, Alt)) else name == "object"
 
 
+def identity(m: Machine, args: Args) -> Val:
+    """Equal for the same object: `id(p) in ids` chooses parameters."""
+    value = args.get(0)
+    return id(value) if isinstance(value, (Instance, Tensor)) else Scalar()
+
+
 # --- decorators ------------------------------------------------------------------------------------------------------
 
 _TRANSPARENT = (
-    "functools.wraps", "functools.lru_cache", "functools.cache", "abc.abstractmethod", "typing.overload", "torch.jit.script",
+    "functools.wraps", "abc.abstractmethod", "typing.overload", "torch.jit.script",
     "torch.compile", "typing.override", "typing.final", "numba.jit", "torch.jit.export", "torch.jit.ignore", "torch.jit.unused",
 )  # fmt: skip
 
@@ -108,8 +114,10 @@ def decorate(m: Machine, frame: Frame, decorator: Val, function: Val, span: Span
         return _property_part(decorator, function)
     name = decorator.name if isinstance(decorator, Lib) else _maker(decorator)
     short = name.removeprefix("builtins.")
-    if short in ("property", "functools.cached_property", "abc.abstractproperty"):
+    if short in ("property", "abc.abstractproperty"):
         return Wrapped("property", function)
+    if short in (*caching.FUNCTIONS, *caching.PROPERTIES):
+        return caching.keeping(caching.PROPERTY if short in caching.PROPERTIES else caching.FUNCTION, function, span)
     if short in ("staticmethod", "classmethod"):
         return Wrapped(short, function)
     if name in ("contextlib.contextmanager", "contextlib.asynccontextmanager"):

@@ -478,7 +478,7 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "builtins.bool": _bool, "builtins.str": _str, "builtins.repr": _some_scalar, "builtins.format": _some_scalar,
     "builtins.any": _quantifier(True), "builtins.all": _quantifier(False), "builtins.abs": _abs, "builtins.pow": _power,
     "builtins.next": _next, "builtins.iter": _iter, "builtins.type": _type, "builtins.super": _super,
-    "builtins.property": _property, "builtins.id": _some_scalar, "builtins.hash": _some_scalar,
+    "builtins.property": _property, "builtins.id": builtin.identity, "builtins.hash": _some_scalar,
     "builtins.input": _some_scalar, "builtins.callable": _some_scalar, "builtins.globals": _globals,
     "builtins.locals": _globals, "builtins.vars": _vars, "builtins.ord": _some_scalar, "builtins.chr": _some_scalar,
     "functools.partial": _partial, "functools.reduce": _reduce, "itertools.chain": _chain,
@@ -488,6 +488,6 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "collections.namedtuple": _namedtuple, "collections.deque": _list, "copy.copy": _first, "tqdm.tqdm": _first,
     "tqdm.auto.tqdm": _first, "tqdm.notebook.tqdm": _first, "tqdm.trange": _range, "tqdm.auto.trange": _range,
     **dict.fromkeys(settings.NAMESPACES, settings.namespace), **dict.fromkeys(settings.NAMED_DICTS, settings.named_dict),
-    "typing.cast": lambda m, args: args.get(1),
+    **settings.PARSED, "typing.cast": lambda m, args: args.get(1),
     "contextlib.nullcontext": lambda m, args: Instance(Lib("contextlib.nullcontext")),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from functools import partial
 from gradlint.static import (
     adapters,
     builtin,
+    caching,
     classes,
     declared,
     demands,
@@ -110,6 +111,8 @@ def _call_wrapped(m: Machine, callee: Wrapped, args: Args) -> Val:
                 return call(m, callee.function, args)
         case "native":
             return callee.more(m, args)
+        case caching.FUNCTION:
+            return caching.call(m, callee, args)
     return call(m, callee.function, args)
 
 

@@ -130,7 +130,7 @@ def bind(m: Machine, value: Val, receiver: Val, owner: Val) -> Val:
             return value.function
         case Wrapped(kind="classmethod"):
             return Method(receiver.cls if isinstance(receiver, Instance) else receiver, value.function)
-        case Wrapped(kind="property"):
+        case Wrapped(kind="property" | "cached_property"):
             return value
         case Wrapped():
             return Method(receiver, value)

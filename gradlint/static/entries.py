@@ -17,6 +17,7 @@ import msgspec
 
 from gradlint.finding import FileError
 from gradlint.static import (
+    caching,
     calls,
     classes,
     declared,
@@ -237,7 +238,7 @@ class Beginnings:
         if value is MISSING:
             return
         bound = classes.bind(m, value, made, owner)
-        read = isinstance(bound, Wrapped) and bound.kind == "property"
+        read = isinstance(bound, Wrapped) and bound.kind in ("property", caching.PROPERTY)
         target, receiver = (bound.function, made) if read else (bound, None)
         self._partial(target, method, ran, receiver, declared.caller(m, made, method.name), self.alive)
 

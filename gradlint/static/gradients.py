@@ -202,6 +202,7 @@ def stepped(m: Machine, optimizer: Val, parameters: Sequence[Tensor], span: Span
     """An optimizer steps: a demand of its own where what the last backward left was thrown away before any step used it."""
     for parameter in _given(m, parameters):
         needs.changed(m, parameter, span)
+    _write_step(m, parameters, span)
     before, last = optimizer.cells.get("$stepped", 0), _last_pass(m, parameters)
     m.set(optimizer, "$stepped", m.tape.tick())
     cleared = [_cleared(m, p) for p in parameters]
@@ -211,6 +212,17 @@ def stepped(m: Machine, optimizer: Val, parameters: Sequence[Tensor], span: Span
     nodes = [p.cells[NODE] for p in parameters[:1]]
     labels = [m.tape.values[n].label for n in nodes]
     record(m, "grad-read", span, m.state.cells["roots"], nodes, labels, cleared=lost[0][0], since=lost[0][1])
+
+
+def _write_step(m: Machine, parameters: Sequence[Tensor], span: Span) -> None:
+    """A step adds to each parameter what its gradient is, past the graph: an inner loop cannot be differentiated through it."""
+    passes = m.state.cells.get("passes", ())
+    left = passes[-1][1] if passes and isinstance(passes[-1], tuple) else ()
+    for parameter in parameters:
+        assigned = parameter.cells.get("$grad", MISSING)
+        sources = [assigned.cells[NODE]] if isinstance(assigned, Tensor) else left
+        for source in sources:
+            m.tape.write(source, parameter.cells[NODE], span, m.text(span), "rebuild")
 
 
 def _given(m: Machine, parameters: Sequence[Tensor]) -> list[Tensor]:

@@ -5,10 +5,14 @@ Settings written in the script itself (`SimpleNamespace(...)`, `EasyDict({...})`
 
 from __future__ import annotations
 
+import ast
+import json
+from collections.abc import Callable
+
 from gradlint.static import containers
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
-from gradlint.static.values import OPEN, DictObj, Instance, Lib, ListObj, Scalar, Unknown, Val, dict_items
+from gradlint.static.values import OPEN, DictObj, Instance, Lib, ListObj, Raised, Scalar, Unknown, Val, dict_items
 
 PARSER = "argparse.ArgumentParser"
 NAMESPACE = "argparse.Namespace"
@@ -63,6 +67,35 @@ def named_dict(m: Machine, args: Args) -> Val:
         if isinstance(value, DictObj) and not value.named:
             m.set(made, ("k", key), named_dict(m, Args(args.span, args.frame, [value])))
     return made
+
+
+def _parsed(parse: Callable[[str], object]) -> Callable[[Machine, Args], Val]:
+    """`json.loads(text)` of a text that stands in the program; a file is not read."""
+
+    def read(m: Machine, args: Args) -> Val:
+        text = args.get(0)
+        try:
+            return _value(parse(text)) if isinstance(text, str) else Unknown("settings")
+        except (ValueError, SyntaxError) as error:
+            raise Raised(str(error), kind=type(error).__name__) from error
+
+    return read
+
+
+PARSED = {"json.loads": _parsed(json.loads), "ast.literal_eval": _parsed(ast.literal_eval)}
+
+
+def _value(given: object) -> Val:
+    match given:
+        case dict():
+            made = DictObj()
+            made.cells.update({("k", key): _value(held) for key, held in given.items()})
+            return made
+        case list() | set():
+            return ListObj([_value(held) for held in given], type(given).__name__)
+        case tuple():
+            return tuple(_value(held) for held in given)
+    return given
 
 
 def _add(m: Machine, parser: Instance, args: Args) -> None:
