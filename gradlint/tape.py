@@ -127,6 +127,7 @@ class Capture(msgspec.Struct, frozen=True):
     span: Span
     label: str
     time: int
+    before: int = -1  #: for variables: what this very statement had given the name in the turn of the loop before
 
 
 DemandKind = Literal[

@@ -1,16 +1,16 @@
 """The engine: pure queries on a tape. It knows the tape, the findings and the rules' pages, and nothing of how a tape is made.
 
 `judge` asks of every demand which contract it breaks: `severed` (a cut lies on the way), `absent` (no way could be there),
-`terms` (a part of a loss, or of a training, is lost), `derivatives` (a loss made of gradients), `timing` and `hooks` (at the
-wrong time, or never), `needs` (what a backward needs is overwritten), `sides` (NumPy in a class activation map). `merge` puts
-runs together.
+`terms` (a part of a loss is lost), `untrained` (a part of a training), `derivatives` (a loss made of gradients), `timing` and
+`hooks` (at the wrong time, or never), `needs` (what a backward needs is overwritten), `sides` (NumPy in a class activation
+map). `merge` puts runs together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlint.engine import absent, derivatives, hooks, needs, notes, severed, sides, terms, timing
+from gradlint.engine import absent, derivatives, hooks, needs, notes, severed, sides, terms, timing, untrained
 from gradlint.engine.findings import Case, Rules
 from gradlint.engine.graph import CUTS, NOTHING, UNKNOWN, Graph
 from gradlint.engine.merge import merge
@@ -41,7 +41,7 @@ def judge(tape: Tape, catalog: Rules) -> list[Verdict]:
     broken = {root for v in verdicts if v.verdict == "severed" and v.demand for root in v.demand.roots}
     for demand in tape.demands:
         if demand.kind == "optimizer":
-            found = [*terms.untrained(case, demand, broken), *terms.unregistered(case, demand)]
+            found = [*untrained.stepped(case, demand, broken), *untrained.unregistered(case, demand)]
             verdicts.append(Verdict(demand, "connected", "", tuple(f for f in found if f.range not in told)))
     return notes.judge(case, tape.notes, verdicts)
 

@@ -169,6 +169,10 @@ class Graph:
         """The leaves that a gradient from here arrives at, and not as zeros only."""
         return {a for a, strength in self.towards(value).items() if strength > ZEROES and is_source(self.values[a])}
 
+    def in_sight(self, values: Iterable[int]) -> bool:
+        """Whether only known operations got hold of the values."""
+        return not any(e.flow == Flow.UNKNOWN for v in values for e in self.out[v])
+
     def chain(self, start: int, end: int) -> tuple[Edge, ...]:
         """The shortest of the strongest ways from `start` to `end`; empty where there is none."""
         towards = self.towards(end)

@@ -231,11 +231,13 @@ def assign_name(m: Machine, frame: Frame, name: str, value: Val, span: Span) -> 
     from gradlint.static.expressions import scope_of
 
     home = scope_of(frame, name)
+    old = home.cells.get(name)
     m.set(home, name, value)
     if value is None:
         m.keep_absent(home, name)
     if isinstance(value, Tensor):
-        m.tape.capture(value.cells["$node"], "variable", span, name)
+        present = old.cells["$node"] if isinstance(old, Tensor) else -1
+        m.tape.capture(value.cells["$node"], "variable", span, name, present)
 
 
 def assign(m: Machine, frame: Frame, target: p.Expr, value: Val) -> None:

@@ -174,11 +174,12 @@ class Recorder:
                 todo += [self.earlier[at]] if at in self.earlier else []
         return list(found)
 
-    def capture(self, value: int, kind: str, span: Span, label: str) -> None:
-        """The value was put or handed there."""
+    def capture(self, value: int, kind: str, span: Span, label: str, present: int = -1) -> None:
+        """The value was put or handed there; `present` is what was there until then."""
         if (value, span, kind) not in self._seen:
             self._seen.add((value, span, kind))
-            self.captures.append(Capture(value, kind, span, label, self.tick()))  # type: ignore[arg-type]
+            before = present if (present, span, kind) in self._seen else -1
+            self.captures.append(Capture(value, kind, span, label, self.tick(), before))  # type: ignore[arg-type]
 
     def demand(self, **fields: object) -> Demand:
         """A place that asks for a gradient."""

@@ -1,0 +1,162 @@
+"""What an optimizer steps, and no backward of the whole run reaches: by a cut, by being forgotten, frozen, or out of reach."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from gradlint.engine import past, paths
+from gradlint.engine.findings import Case, Claim, finding
+from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph
+from gradlint.engine.verdict import cut_claim, frontier
+from gradlint.finding import Finding, Step
+from gradlint.tape import Capture, Demand, Edge, Value
+
+#: operations that give the very tensor where it is as they want it already
+MAY_RETURN_ITSELF = frozenset((
+    ".to()", ".cpu()", ".cuda()", ".float()", ".double()", ".half()", ".bfloat16()", ".type()", ".type_as()", ".contiguous()",
+    ".requires_grad_()",
+))  # fmt: skip
+
+
+def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding]:
+    """Parameters an optimizer steps, from which data flows to a root through cuts only, and which no root reaches.
+
+    Roots in `broken` have a finding of their own, which explains the parameters that lead to them.
+    """
+    graph = case.graph
+    idle = _idle(case, demand) or _all_frozen(case, demand)
+    if idle is not None:
+        return [idle]
+    best = {t: max((graph.towards(r).get(t, NOTHING) for r in demand.roots), default=NOTHING) for t in demand.targets}
+    places: dict[object, Finding] = {}
+    for target, strength in best.items():
+        if strength not in (SELECTS, CUTS, ZEROES) or graph.values[target].requires_grad != "yes":
+            continue
+        root = next(r for r in demand.roots if graph.towards(r).get(target, NOTHING) == strength)
+        if any(graph.towards(r).get(target, NOTHING) > NOTHING for r in broken):
+            continue
+        level = ZEROES if strength == ZEROES else CUTS
+        edges = frontier(graph, frozenset(graph.reach([target], level)), root, level)
+        if not edges:
+            continue
+        way = graph.way(edges, root, target)
+        message = f"the optimizer steps {graph.values[target].label}, and no backward of this run reaches it"
+        if way.frontier.cause == "remade" and graph.towards(root).get(way.frontier.dst, NOTHING) <= CUTS:
+            continue  # a moving average: nobody wants a gradient of the new one either
+        replaced = way.frontier.cause == "remade"  # nn.Parameter(f(w)) in a forward: the optimizer keeps the old one
+        found = cut_claim(
+            case,
+            demand,
+            way,
+            message,
+            contract="severed" if replaced else "untrained",
+            severity="warning" if replaced else None,
+            extra=_ends(graph, target, demand.roots),
+        )
+        if found is not None:
+            places.setdefault((found.file, found.range), found)
+    return list(places.values()) or [f for f in (_overwritten(case, demand, best),) if f is not None]
+
+
+def unregistered(case: Case, demand: Demand) -> Iterator[Finding]:
+    """`self.kernel = nn.Parameter(k).view(1, 1, 5, 5)`: what is kept is computed from a parameter that nobody can reach."""
+    graph = case.graph
+    for value in graph.values:
+        if not (value.leaf and value.parameter and value.requires_grad == "yes"):
+            continue
+        edges = _unheld(graph, value)
+        kept = [c for c in graph.captures.get(edges[-1].dst, ()) if c.kind == "attribute"] if edges else []
+        made = next((e for e in edges if e.op not in MAY_RETURN_ITSELF), None)
+        if kept and made is not None and any(graph.towards(r).get(value.id, NOTHING) > ZEROES for r in demand.roots):
+            yield from (f for f in (_unregistered(case, demand, made, kept[0]),) if f is not None)
+
+
+def _unheld(graph: Graph, value: Value) -> list[Edge]:
+    """The operations that follow a value inside one expression, up to the first result that the program holds."""
+    edges: list[Edge] = []
+    at = value.id
+    while at not in graph.captures and len(graph.out[at]) == 1 and value.span.within(graph.out[at][0].span):
+        edges.append(graph.out[at][0])
+        at = edges[-1].dst
+    return edges
+
+
+def _unregistered(case: Case, demand: Demand, edge: Edge, kept: Capture) -> Finding | None:
+    message = f"{kept.label} keeps what {paths.text(edge.op)} made of a parameter: no module holds the parameter, no optimizer gets it"
+    made = case.graph.values[edge.src]
+    steps = [
+        paths.step("capture", made.span, made.label),
+        paths.step("cut", edge.span, edge.op),
+        paths.step("step", kept.span, kept.label),
+    ]
+    return finding(case, Claim("untrained", "", edge.span, message, paths.ended(steps, demand)))
+
+
+def _idle(case: Case, demand: Demand) -> Finding | None:
+    """Nothing that an optimizer steps sends anything to a root, although all of the run is known and it took part."""
+    graph = case.graph
+    used = [t for t in demand.targets if graph.out[t] and graph.values[t].requires_grad == "yes"]
+    if not (demand.closed and used) or any(graph.unknown[r] for r in demand.roots):
+        return None
+    if any(graph.towards(r).get(t, NOTHING) != NOTHING for r in demand.roots for t in demand.targets):
+        return None
+    written = past.way(graph, demand.roots, used[0])
+    if written is not None:
+        message = f"the optimizer steps {graph.values[used[0]].label}, and no backward of this run reaches it"
+        return cut_claim(case, demand, written, message, contract="untrained")
+    steps = [paths.taken(graph, used[0], demand.time), *_ends(graph, used[0], demand.roots)]
+    message = f"{demand.label} steps parameters that send nothing to any loss of this run: they never get a gradient"
+    return finding(case, Claim("untrained", "", demand.span, message, paths.ended(steps, demand)))
+
+
+def _all_frozen(case: Case, demand: Demand) -> Finding | None:
+    """Everything that an optimizer steps had been frozen, and took part in a forward pass all the same."""
+    graph = case.graph
+    places = {graph.values[t].frozen_at for t in demand.unused if graph.out[t]}
+    frozen = max((place for place in places if place is not None), default=None)
+    if frozen is None:
+        return None
+    steps = [
+        paths.step("cause", frozen, "requires_grad switched off"),
+        paths.step("step", demand.span, demand.label),
+    ]
+    message = f"{demand.label} steps nothing but frozen parameters: none of them gets a gradient"
+    return finding(case, Claim("untrained", "", frozen, message, paths.ended(steps, demand)))
+
+
+def _ends(graph: Graph, value: int, roots: Iterable[int]) -> list[Step]:
+    """The last name given to what lives by a value and goes into no root: the term that was forgotten."""
+    used = {a for r in roots for a in graph.towards(r)}
+    live = graph.reach([value], CUTS) - used
+    named = [c for v in live for c in graph.captures.get(v, ()) if c.kind == "variable"]
+    last = max(named, key=lambda c: c.time, default=None)
+    return [] if last is None else [paths.step("cause", last.span, f"{last.label} goes into no loss")]
+
+
+def _overwritten(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding | None:
+    """A loop gives a name to one result after another, and only the last goes on: those before trained nothing."""
+    graph = case.graph
+    idle = {t for t, strength in best.items() if strength == NOTHING and graph.values[t].requires_grad == "yes"}
+    if not (idle and demand.closed) or any(graph.unknown[r] for r in demand.roots):
+        return None
+    used = {a for r in demand.roots for a in graph.towards(r)}
+    given = [c for value in used for c in graph.captures.get(value, ()) if c.before >= 0 and c.before not in used]
+    for capture in sorted(given, key=lambda c: -c.before):  # the name nearest to the loss
+        target = min(graph.sources(capture.before) & idle, default=None)
+        in_sight = graph.certain[capture.before] and graph.in_sight(graph.reach([capture.before], CUTS))
+        if target is not None and in_sight:
+            return _replaced(case, demand, capture, target)
+    return None
+
+
+def _replaced(case: Case, demand: Demand, capture: Capture, target: int) -> Finding | None:
+    graph = case.graph
+    message = (
+        f"{capture.label} is overwritten by the next turn of the loop before any loss takes it: no backward of this run reaches"
+        f" {graph.values[target].label}, which the optimizer steps"
+    )
+    steps = [
+        paths.taken(graph, target, demand.time),
+        paths.step("cause", capture.span, f"{capture.label} is given anew, the last one only goes on"),
+    ]
+    return finding(case, Claim("untrained", "", capture.span, message, paths.ended(steps, demand)))
