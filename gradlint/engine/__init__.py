@@ -119,6 +119,7 @@ def _of_parts(case: Case, demand: Demand, root: int) -> list[Finding | None]:
         derivatives.lost_derivative(case, demand, root),
         derivatives.frozen_derivative(case, demand, root),
         *terms.dead_terms(case, demand, root),
+        terms.number_of_parameter(case, demand, root),
         *terms.unstepped(case, demand, root),
         *terms.forgotten(case, demand, root),
     ]

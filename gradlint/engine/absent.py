@@ -92,7 +92,10 @@ def non_leaf(case: Case, demand: Demand, target: int) -> Finding | None:
     into = graph.into[target]
     place = into[0].span if into else graph.values[target].span
     made = paths.step("cause", place, "made by an operation")
-    steps = paths.ended([*_from_leaf(graph, target, place), paths.taken(graph, target, demand.time), made], demand)
+    kept = [c for c in graph.captures.get(target, ()) if c.kind in KEEPS and c.time <= demand.time][:1]
+    causes = [paths.step("cause", c.span, "kept without retain_grad()") for c in kept]
+    taken = paths.taken(graph, target, demand.time)
+    steps = paths.ended([*_from_leaf(graph, target, place), taken, made, *causes], demand)
     lost = "the optimizer refuses it" if demand.kind == "optimize" else "its .grad is not kept"
     message = f"{name(case, demand, target)} is no leaf: {lost}"
     severity = None if demand.certain else "warning"

@@ -55,6 +55,9 @@ def _finding(case: Case, note: Note) -> Finding | None:
         case "written-leaf":
             message = f"{note.label} changes a leaf that requires grad in place: that raises"
             return finding(case, Claim("other", "", note.span, message, tuple(_steps(note)), slug=LEAF))
+        case "exchanged":
+            message = f"{note.label} is replaced after {note.cause_label} took its parameters: the optimizer steps the old ones"
+            return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
         case "written-view":
             message = f"{note.cause_label} changes in place what the full backward hook watches: that raises"
             return finding(

@@ -9,6 +9,8 @@ from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding
 from gradlint.tape import Demand
 
+MEANT = frozenset((".item()", ".tolist()", "int()"))  #: written to leave the graph, or to count
+
 
 def summands(graph: Graph, root: int) -> list[int]:
     """What a sum adds up; sums of sums are taken apart, anything else is one summand."""
@@ -69,6 +71,24 @@ def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
         if _lost(graph, part) and not any(a in graph.towards(part) for a in alive):
             found.append(_dead_term(case, demand, root, part))
     return [f for f in found if f is not None]
+
+
+def number_of_parameter(case: Case, demand: Demand, root: int) -> Finding | None:
+    """`math.exp(-s) * loss + s`: a learned weight lives in one summand and is a plain number in another.
+
+    Only where the number was made of that one parameter and nothing else, by a function that turns a tensor into a number
+    in passing: whoever writes `.item()` or `.detach()` means it, and a number made of losses balances them.
+    """
+    graph = case.graph
+    ways = graph.towards(root)
+    for edge in (e for v in sorted(ways) for e in graph.into[v] if e.cause == "number" and ways[v] > ZEROES):
+        made_of = [a for a in graph.towards(edge.src) if not graph.into[a]]
+        learned = [a for a in made_of if graph.values[a].parameter and ways.get(a, CUTS) > ZEROES]
+        if len(made_of) == len(learned) == 1 and edge.op not in MEANT:
+            message = f"{paths.text(edge.op)} makes a number of {name(case, demand, edge.src)} in the loss {name(case, demand, root)}"
+            way = graph.way([edge], root, learned[0])
+            return cut_claim(case, demand, way, message, contract="dead-term", likely=not demand.whole)
+    return None
 
 
 def unstepped(case: Case, demand: Demand, root: int) -> list[Finding]:

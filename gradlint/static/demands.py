@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradlint.static import exposure, gradients, hooks, overwrites, training
+from gradlint.static import exchanged, exposure, gradients, hooks, overwrites, training
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
@@ -227,6 +227,7 @@ def end_of_run(m: Machine) -> None:
     if not m.whole or not roots:
         return
     training.note_unused(m)
+    exchanged.judge(m, roots)
     outside = exposure.seen_outside(m)
     by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
     ways = [m.tape.ancestors(roots, least) for least in (Flow.ZEROES, Flow.CUTS)]

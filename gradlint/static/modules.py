@@ -12,6 +12,7 @@ from gradlint.static import (
     builtin_functions,
     calls,
     classes,
+    exchanged,
     gradients,
     hooks,
     layers,
@@ -114,6 +115,7 @@ def library_init(m: Machine, made: Instance, base: str, args: Args) -> Val:
 
 def before_write(m: Machine, receiver: Instance, name: str, value: Val, span: Span) -> None:
     """An attribute of a module is set: a parameter or child learns its name; a remade leaf kept as attribute is wanted."""
+    exchanged.note(m, receiver.cells.get(name), value, span)
     if isinstance(value, Tensor):
         gradients.replaced(m, receiver.cells.get(name), value)
         node = value.cells[NODE]
@@ -256,10 +258,17 @@ def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
     return NotImplemented
 
 
-def set_item(m: Machine, value: Instance, index: Val, given: Val) -> Val:
+def set_item(m: Machine, value: Instance, index: Val, given: Val, span: Span) -> Val:
     """`sequential[i] = module`, `modules["name"] = module`."""
     if is_module(m, value) and isinstance(index, (int, str)):
-        m.set(value, str(index), given)
+        name = str(index)
+        if isinstance(index, int) and index < 0:
+            held = entries(value)
+            if value.opaque or -index > len(held):
+                return None  # nobody knows which
+            name = held[index][0]
+        before_write(m, value, name, given, span)
+        m.set(value, name, given)
         return None
     return NotImplemented
 
