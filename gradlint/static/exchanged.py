@@ -32,7 +32,7 @@ def note(m: Machine, old: Val, new: Val, span: Span) -> None:
     before, after = _parameters(m, old), _parameters(m, new)
     gone = tuple(p for p in before if not any(p is q for q in after))
     came = tuple(p for p in after if not any(p is q for q in before))
-    if m.whole and not m.doubt and gone and came:
+    if m.whole and not m.doubt and gone and came and not _made_of(m, came, gone):
         m.set(m.state, EXCHANGED, (*m.state.cells.get(EXCHANGED, ()), Exchange(span, m.tape.tick(), gone, came)))
 
 
@@ -61,6 +61,12 @@ def _parameters(m: Machine, value: Val) -> list[Tensor]:
         return [p for _, p in modules.named_parameters(m, value)]
     own = isinstance(value, Tensor) and m.tape.values[value.cells[NODE]].parameter
     return [value] if own and isinstance(value, Tensor) else []
+
+
+def _made_of(m: Machine, came: Iterable[Tensor], gone: Iterable[Tensor]) -> bool:
+    """Whether the new ones were made of the old ones: a leaf made again is another matter."""
+    before = {p.cells[NODE] for p in gone}
+    return not before.isdisjoint(m.tape.ancestors((p.cells[NODE] for p in came), Flow.CUTS))
 
 
 def _holds(held: Iterable[Tensor], gone: Iterable[Tensor]) -> bool:
