@@ -51,6 +51,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     signature: tuple[str, ...] = ()  #: parameter names in order, self excluded, where known
     returns: Returns = "tensor"
     inplace: bool = False  #: writes into self, or into the first argument
+    attribute: bool = False  #: of an object: it is read, not called
     view: bool = False  #: the result shares self's storage
     saves: Saves = ""  #: what backward needs
     keeps: tuple[str, ...] = ()  #: "1:0": if argument 0 requires grad, 1 must not change before the backward

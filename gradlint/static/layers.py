@@ -306,7 +306,7 @@ def opaque_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
 # --- other library objects -------------------------------------------------------------------------------------------
 
 
-def read_library(m: Machine, value: Instance, name: str, span: Span) -> Val:
+def read_library(m: Machine, frame: Frame, value: Instance, name: str, span: Span) -> Val:
     """An attribute of a library object that is no module."""
     if name == "param_groups" and "$params" in value.cells:
         group = DictObj()
@@ -317,6 +317,9 @@ def read_library(m: Machine, value: Instance, name: str, span: Span) -> Val:
         return value.cells["$dataset"]
     if value.cls.name == settings.NAMESPACE:
         return Scalar()
+    row = m.catalog.row(f"{value.cls.name}.{name}")
+    if row is not None and row.attribute and HELD in value.cells:
+        return library.by_row(m, row, f".{name}", None, Args(span, frame, value.cells[HELD]), value)
     return Native(value, f"{value.cls.name}.{name}")
 
 

@@ -26,6 +26,7 @@ from gradlint.static.values import (
     NODE,
     Alt,
     DictObj,
+    Frame,
     Generator,
     Instance,
     Lib,
@@ -199,10 +200,10 @@ def truth(m: Machine, value: Instance) -> bool | None:
 # --- attributes and items --------------------------------------------------------------------------------------------
 
 
-def read(m: Machine, frame: object, value: Instance, name: str, span: Span) -> Val:
+def read(m: Machine, frame: Frame, value: Instance, name: str, span: Span) -> Val:
     """An attribute that is not in the cells of an instance: methods of `nn.Module`, children of opaque models."""
     if isinstance(value.cls, Lib) and not is_module(m, value):
-        return layers.read_library(m, value, name, span)
+        return layers.read_library(m, frame, value, name, span)
     if not is_module(m, value):
         inner = options(value.cells.get("$inner"))[0]
         table = methods.DICT if isinstance(inner, DictObj) else methods.LIST

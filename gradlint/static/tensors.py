@@ -211,7 +211,7 @@ def method(m: Machine, value: Tensor, name: str, args: Args) -> Val:
     special = functions.METHODS.get(name)
     if special is not None:
         return special(m, value, args)
-    if name in _MOVES:
+    if name in _MOVES or (name == "view" and isinstance(args.get(0), Lib)):  # `x.view(torch.int64)`
         return move(m, value, name, args)
     row = m.catalog.row(f"{TENSOR}.{name}")
     in_place = row.inplace if row is not None else name.endswith("_") and not name.endswith("__")
