@@ -73,4 +73,38 @@ def test_files_of_a_package(files: dict[str, str], tmp_path: Path, monkeypatch: 
     together = found(tmp_path, inner)
     monkeypatch.setattr(Packages, "_around", lambda *_: [])
     assert found(tmp_path, inner) == together
+    monkeypatch.setattr(Packages, "_first", lambda *_: [])
+    assert found(tmp_path, inner) == together
+    assert len(together) >= 4
+
+
+FIRST = '"""Text."""\nfrom __future__ import annotations\nimport torch\n'
+LAYERS = f"{FIRST}from low import cut\nregistry = [torch.ones(2)]\ndef layer(x):\n    registry.append(x)\n    return cut(x)\n"
+TRAIN = f"{FIRST}from layers import layer, registry\ndef train(x: torch.Tensor):\n    layer(x).sum().backward()\n    return registry\n"
+FLAT = {
+    "chain": {"low": f"{FIRST}def cut(x):\n    return x.detach()\n"},
+    "circle": {"low": f"{FIRST}import train\ndef cut(x):\n    return x.detach()\n"},
+    "raises": {"low": f"{FIRST}raise ImportError\n"},
+    "changes what it imports": {"low": f"{FIRST}import last\nlast.held = 1\ndef cut(x):\n    return x.detach()\n"},
+    "costly": {"low": f"{FIRST}for i in range(10):\n" + "    x = i\n" * 4000},
+    "switches gradients off": {"low": f"{FIRST}torch.set_grad_enabled(False)\ndef cut(x):\n    return x\n"},
+    "a package": {
+        "pack/__init__": "made = []\n",
+        "low": f"{FIRST}from pack import made\ndef cut(x):\n    return x.detach()\n",
+    },
+}
+
+
+@pytest.mark.parametrize("files", FLAT.values(), ids=list(FLAT))
+def test_files_that_begin_with_an_import(
+    files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = f"{FIRST}held = 0\ndef judge(x):\n    if held:\n        x = x.detach()\n    x.sum().backward()\n"
+    all_files = {**files, "layers": LAYERS, "train": TRAIN, "again": TRAIN, "last": last}
+    for name, text in all_files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    together = found(tmp_path, all_files)
+    monkeypatch.setattr(Packages, "_first", lambda *_: [])
+    assert found(tmp_path, all_files) == together
     assert len(together) >= 4

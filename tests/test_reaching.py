@@ -13,6 +13,7 @@ from gradlint.static.reaching import narrowed
 from gradlint.static.replay import around
 
 ASKS = "def step(x):\n    x.backward()\n"
+KEPT = "from b import step\nclass A:\n    def f(self{}):\n        self.kept = step\n    def g(self):\n        self.kept()\n"
 
 
 def leading(root: Path, files: dict[str, str], demands: tuple[str, ...] = ()) -> set[str]:
@@ -117,3 +118,19 @@ def test_a_library_that_asks(tmp_path: Path) -> None:
     assert leading(tmp_path / "b", {"b.py": "class A:\n    def training_step(self, x):\n        return x\n"}) == {
         "b.py:training_step"
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("from b import step\ndef f(x):\n    x.step()\n", set()),  # a method of whatever it is, not the function
+        ("from b import step\ndef f():\n    kept = step\n    return kept\n", {"a.py:f"}),
+        ("from b import Base\ndef f(run):\n    run()\n", set()),
+        ("from b import Base\ndef f(x):\n    x.run()\n", {"a.py:f"}),
+        (KEPT.format(", step"), {"a.py:f"}),
+        (KEPT.format(""), {"a.py:f", "a.py:g"}),
+    ],
+)  # fmt: skip
+def test_a_name_leads_to_what_it_is_a_name_of(text: str, more: set[str], tmp_path: Path) -> None:
+    base = f"{ASKS}class Base:\n    def run(self):\n        step(1)\n"
+    assert leading(tmp_path, {"a.py": text, "b.py": base}) == {"b.py:step", "b.py:run", *more}

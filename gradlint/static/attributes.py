@@ -362,7 +362,7 @@ def identity(m: Machine, op: str, left: Val, right: Val) -> Val:
 def _identical(m: Machine, left: Val, right: Val) -> bool | None:
     if right is None or left is None:
         other = left if right is None else right
-        guarded = tensors.guard_none(m, other)
+        guarded: Val = tensors.guard_none(m, other)
         return (
             guarded
             if guarded is not NotImplemented
@@ -384,6 +384,8 @@ def _identical(m: Machine, left: Val, right: Val) -> bool | None:
 
 def narrow_name(m: Machine, frame: Frame, test: p.Expr, outcome: bool) -> None:
     """Keep the alternatives of a tested name that fit the outcome of `x`, `x is None`, `isinstance(x, C)`."""
+    if not isinstance(test, (p.Name, p.Compare, p.Call)):
+        return
     subject, keep = _tested(m, frame, test)
     if subject is None or keep is None:
         return

@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 class Disk:
-    """Answers from the file system, each path asked for once; `heard` tells whether anybody wants to know what was asked when."""
+    """Answers from the file system, each path asked for once."""
 
     def __init__(self, *, heard: bool = True) -> None:
-        self._hearing = heard
+        self.hearing = heard  #: whether anybody wants to know what was asked when
         self.asked: dict[Path, str] = {}
         self._heard: dict[Path, str] = {}
         self._again: set[int] = set()  #: answers that were heard as a whole, by identity
@@ -20,7 +20,7 @@ class Disk:
     @contextmanager
     def listening(self) -> Iterator[dict[Path, str]]:
         """All that is asked inside, whether or not it was asked before, with the answers."""
-        if not self._hearing:
+        if not self.hearing:
             yield {}
             return
         around = self._heard, self._again
@@ -32,9 +32,19 @@ class Disk:
             self._heard, self._again = around
             self._heard.update(heard)
 
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """What is asked inside tells nobody anything: it will be asked again by what needs it."""
+        around = self._heard, self._again
+        self._heard, self._again = {}, set()
+        try:
+            yield
+        finally:
+            self._heard, self._again = around
+
     def repeat(self, answers: Mapping[Path, str]) -> None:
         """Something that these answers had led to is used again. The mapping must not go away or change."""
-        if self._hearing and id(answers) not in self._again:
+        if self.hearing and id(answers) not in self._again:
             self._again.add(id(answers))
             self._heard.update(answers)
 
@@ -43,7 +53,7 @@ class Disk:
         if path not in self.asked:
             self.asked[path] = _kind(path)
         answer = self.asked[path]
-        if self._hearing:
+        if self.hearing:
             self._heard[path] = answer
         return answer
 

@@ -5,7 +5,6 @@ An operation on known Python values is done; one that meets a tensor, an array o
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -16,6 +15,7 @@ from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
 from gradlint.static.joins import join_values
+from gradlint.static.literals import read_literal
 from gradlint.static.machine import NORMAL, Machine
 from gradlint.static.operators import binary_constants, compare_constants, short, unary_constant
 from gradlint.static.store import MISSING
@@ -44,7 +44,7 @@ def evaluate(m: Machine, frame: Frame, node: p.Expr) -> Val:
 @lru_cache(maxsize=4096)
 def constant_value(kind: str, text: str) -> Any:
     """The Python value of a literal."""
-    return ast.literal_eval(text)
+    return read_literal(text)
 
 
 def _const(m: Machine, frame: Frame, node: p.Const) -> Val:
@@ -105,7 +105,10 @@ def _name(m: Machine, frame: Frame, node: p.Name) -> Val:
 def _attribute(m: Machine, frame: Frame, node: p.Attribute) -> Val:
     value = evaluate(m, frame, node.value)
     span = m.span(frame, node)
-    found = m.alternatives(value, lambda v: attributes.read(m, frame, v, node.attr, span))
+    if isinstance(value, Alt):
+        found = m.alternatives(value, lambda v: attributes.read(m, frame, v, node.attr, span))
+    else:
+        found = attributes.read(m, frame, value, node.attr, span)
     if isinstance(found, Tensor) and not isinstance(value, Tensor):
         m.tape.capture(found.cells["$node"], "read", span, m.text(span))
         overwrites.take_up(m, found)
@@ -116,7 +119,10 @@ def _subscript(m: Machine, frame: Frame, node: p.Subscript) -> Val:
     value = evaluate(m, frame, node.value)
     index = evaluate(m, frame, node.index)
     span = m.span(frame, node)
-    found = m.alternatives(value, lambda v: containers.get_item(m, frame, v, index, span))
+    if isinstance(value, Alt):
+        found = m.alternatives(value, lambda v: containers.get_item(m, frame, v, index, span))
+    else:
+        found = containers.get_item(m, frame, value, index, span)
     if isinstance(found, Tensor) and not isinstance(value, Tensor):
         m.tape.capture(found.cells["$node"], "read", span, m.text(span))
         overwrites.take_up(m, found)

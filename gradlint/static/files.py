@@ -33,8 +33,9 @@ class Files:
         held = self._found.get(key)
         if held is None:
             held = self._found[key] = self._find(importer, parts, level)
-        for answers in held[1]:
-            self.disk.repeat(answers)
+        if self.disk.hearing:
+            for answers in held[1]:
+                self.disk.repeat(answers)
         return held[0]
 
     def _find(self, importer: Path, parts: tuple[str, ...], level: int) -> tuple[Path | None, tuple[Answers, ...]]:

@@ -7,7 +7,7 @@ Files that were not named are read for context. Programs are lowered once; a mod
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -26,6 +26,7 @@ from gradlint.tape import Span
 
 READY = 2_500_000  #: characters of the programs that are kept ready
 LINES = 40  #: files whose lines are kept apart
+TEXTS = 8_000  #: texts of places that are kept
 _NONE = pickle.dumps(None)
 STARRED = ("starred",)  #: the cell of a module that holds the names which stars of libraries bound
 
@@ -46,6 +47,7 @@ class Project:
             Path, bytes
         ] = {}  #: the others: a fiftieth of the time of lowering, an eighteenth of the memory
         self._lines: dict[str, list[str]] = {}  #: of the files used last, the last one last
+        self._texts: dict[tuple[Span, int], str] = {}  #: of places, shortened
         self.files = Files(self.sources.keys(), self.disk)
 
     # --- files -------------------------------------------------------------------------------------------------------
@@ -118,6 +120,14 @@ class Project:
 
     def text(self, span: Span, limit: int = 60) -> str:
         """The source text of a span on one line, shortened."""
+        found = self._texts.get((span, limit))
+        if found is None:
+            if len(self._texts) >= TEXTS:
+                self._texts.clear()
+            found = self._texts[span, limit] = self._text(span, limit)
+        return found
+
+    def _text(self, span: Span, limit: int) -> str:
         lines = self.lines(span.file)[span.line - 1 : span.end_line]
         if not lines:
             return ""
@@ -188,6 +198,21 @@ def load(m: Machine, path: Path, as_main: bool = False) -> Val:
     return made
 
 
+def loaded(m: Machine, path: Path) -> bool:
+    """Whether a file has been imported in this run, or is being."""
+    return m.state.cells.get(("module", path), MISSING) is not MISSING
+
+
+def asked_for(project: Project, importer: Path, node: p.Import | p.ImportFrom) -> Iterator[Path | None]:
+    """The files that an import statement loads, in order, as far as the text tells; None for a library."""
+    if isinstance(node, p.Import):
+        yield from (project.find(importer, tuple(alias.name.split("."))) for alias in node.names)
+        return
+    parts = tuple(node.module.split(".")) if node.module else ()
+    yield project.find(importer, parts, node.level)
+    yield from (project.find(importer, (*parts, alias.name), node.level) for alias in node.names if alias.name != "*")
+
+
 def _program(m: Machine, path: Path) -> p.Module | None:
     m.read.add(path.as_posix())
     return m.project.program(path)
@@ -210,7 +235,7 @@ def module(m: Machine, frame: Frame, name: str, whole_name: bool) -> Val:
 def _namespace(m: Machine, importer: Path, parts: tuple[str, ...]) -> Val:
     """A folder without `__init__`: an object whose attributes are its modules."""
     top = Unknown(parts[0])
-    holder = top
+    holder: Val = top
     for i in range(1, len(parts)):
         path = m.project.find(importer, parts[: i + 1])
         inner: Val = load(m, path) if path is not None else Unknown(parts[i])

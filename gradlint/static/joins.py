@@ -22,7 +22,8 @@ def join_values(m: Machine, values: Sequence[Val]) -> Val:
         return MISSING
     if len(distinct) == 1:
         return distinct[0]
-    if all(isinstance(v, tuple) for v in distinct) and len({len(v) for v in distinct}) == 1:
+    first = distinct[0]
+    if isinstance(first, tuple) and all(isinstance(v, tuple) and len(v) == len(first) for v in distinct):
         return tuple(join_values(m, column) for column in zip(*distinct, strict=True))
     merged = _merge_tensors(m, distinct)
     if len(merged) == 1:

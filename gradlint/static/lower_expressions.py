@@ -10,6 +10,7 @@ import libcst as cst
 
 from gradlint.static import program as p
 from gradlint.static.bounds import LowerError
+from gradlint.static.literals import read_literal
 
 if TYPE_CHECKING:
     from gradlint.static.lower import Lowering
@@ -73,7 +74,7 @@ def _number(kind: str) -> Callable[[Lowering, Any, int], p.Expr]:
 def _literal(low: Lowering, text: str, start: int) -> Any:
     """The value of a literal. Raises: LowerError for what libcst takes and Python does not."""
     try:
-        return ast.literal_eval(text)
+        return read_literal(text)
     except SyntaxError as error:
         line, column, *_ = low.reader.place(start)
         raise LowerError(line, column, f"this is not valid Python: {error.msg}") from None
@@ -102,7 +103,7 @@ def _joined(low: Lowering, node: cst.ConcatenatedString, start: int) -> p.Expr:
     parts = [expression(low, node.left), expression(low, node.right)]
     place = low.reader.place(start)
     if all(isinstance(part, p.Const) for part in parts):
-        values = [ast.literal_eval(part.text) for part in parts if isinstance(part, p.Const)]
+        values = [read_literal(part.text) for part in parts if isinstance(part, p.Const)]
         return p.Const(place, parts[0].kind if isinstance(parts[0], p.Const) else "str", repr(values[0] + values[1]))
     flat = [inner for part in parts for inner in (part.parts if isinstance(part, p.FString) else (part,))]
     return p.FString(place, tuple(flat))

@@ -273,6 +273,11 @@ class Machine:
 
     def nodes(self, value: Val, depth: int = 3) -> list[int]:
         """The tape nodes of a value and of what it holds, to a depth."""
+        if isinstance(value, (Tensor, Array, Scalar, Unknown)):
+            node = self.node_of(value)
+            return [] if node is None else [node]
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return []
         found: dict[int, None] = {}
         self._collect(value, depth, found, set())
         return list(found)
@@ -298,7 +303,7 @@ class Machine:
     def branch(self, frame: Frame, arms: Sequence[Callable[[], str]]) -> str:
         """Run the arms as alternatives and join what they did; what certainly raises is no alternative."""
         outcomes: list[tuple[str, Delta]] = []
-        failure: Raised | None = None
+        failures: list[Raised] = []  # a frame must not hold what it raises: that is a cycle
         self.doubt += 1
         try:
             for arm in arms:
@@ -306,7 +311,7 @@ class Machine:
                 try:
                     signal = arm()
                 except Raised as raised:
-                    failure = raised
+                    failures = [raised.with_traceback(None)]
                     self.store.rollback(mark)
                     continue
                 except BudgetHit:
@@ -316,7 +321,7 @@ class Machine:
         finally:
             self.doubt -= 1
         if not outcomes:
-            raise failure or Raised("nothing runs here")
+            raise failures.pop() if failures else Raised("nothing runs here")
         return self._merge(frame, outcomes)
 
     def _merge(self, frame: Frame, outcomes: list[tuple[str, Delta]]) -> str:
@@ -383,18 +388,18 @@ class Machine:
             return run(value)
         results: list[Val] = []
         deltas: list[Delta] = []
-        failure: Raised | None = None
+        failures: list[Raised] = []
         for option in value.options:
             mark = self.store.mark()
             try:
                 results.append(run(option))
             except Raised as raised:
-                failure = raised
+                failures = [raised.with_traceback(None)]
                 self.store.rollback(mark)
                 continue
             deltas.append(self.store.take(mark))
         if not results:
-            raise failure or Raised("no alternative")
+            raise failures.pop() if failures else Raised("no alternative")
         self.join(deltas)
         return join_values(self, results)
 

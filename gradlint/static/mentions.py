@@ -36,10 +36,14 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Mentions(msgspec.Struct, frozen=True):
-    """Of one function. `keeps`: an attribute, the name of what is put there, whether that is called first."""
+    """Of one function. `keeps`: an attribute, the name of what is put there, whether that is called first.
+
+    A name that the function binds itself says nothing of what is kept.
+    """
 
     asks: bool
-    uses: tuple[str, ...]
+    uses: tuple[str, ...]  #: names, and what is read from a name that the function does not bind: it may be a module
+    reads: tuple[str, ...] = ()  #: attributes, of whatever
     keeps: tuple[tuple[str, str, bool], ...] = ()
 
 
@@ -61,20 +65,37 @@ def asking(bound: Collection[tuple[str, str]]) -> set[str]:
 def mentions(function: Function, qualname: str, known: Known) -> Mentions:
     """What a function mentions, its inner functions and decorators included."""
     uses: set[str] = set()
-    keeps: dict[tuple[str, str, bool], None] = {}
+    reads: set[str] = set()
+    bound: set[str] = set()
+    rooted: list[tuple[str, str]] = []
+    kept: list[tuple[str, str, bool]] = []
     asks = names_a_loss(qualname) or function.name in known.called
     for node in ast.walk(function):
         if isinstance(node, ast.Attribute):
-            uses.add(node.attr)
+            reads.add(node.attr)
+            rooted += ((root, node.attr) for root in _root(node))
             asks = asks or _asks(node)
         elif isinstance(node, ast.Name):
-            uses.add(node.id)
+            (uses if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
         elif isinstance(node, ast.Call):
             asks = asks or _converts(node, known.arrays)
         elif isinstance(node, ast.Assign):
-            keeps.update(dict.fromkeys(_kept(node)))
-    asks = asks or not uses.isdisjoint(known.asking)
-    return Mentions(asks, tuple(sorted(uses)), tuple(keeps))
+            kept += _kept(node)
+    asks = asks or not (uses | reads).isdisjoint(known.asking)
+    uses |= {name for root, name in rooted if root not in bound}
+    keeps = dict.fromkeys(keep for keep in kept if keep[1] not in bound)
+    return Mentions(asks, tuple(sorted(uses)), tuple(sorted(reads)), tuple(keeps))
+
+
+def _root(node: ast.Attribute) -> Iterator[str]:
+    """The name that a chain of attributes begins with."""
+    base: ast.expr = node
+    while isinstance(base, ast.Attribute):
+        base = base.value
+    if isinstance(base, ast.Name):
+        yield base.id
 
 
 def _asks(node: ast.Attribute) -> bool:
@@ -100,6 +121,6 @@ def _kept(node: ast.Assign) -> Iterator[tuple[str, str, bool]]:
     value = node.value
     called = isinstance(value, ast.Call)
     named = value.func if isinstance(value, ast.Call) else value
-    name = named.id if isinstance(named, ast.Name) else named.attr if isinstance(named, ast.Attribute) else ""
+    name = named.id if isinstance(named, ast.Name) else f".{named.attr}" if isinstance(named, ast.Attribute) else ""
     if name:
         yield from ((target.attr, name, called) for target in node.targets if isinstance(target, ast.Attribute))

@@ -20,7 +20,8 @@ class _File:
 
     def __init__(self, survey: Survey) -> None:
         self.open = [part for part in survey.parts if not part.asks]
-        self.names: set[str] = set()  #: of what leads to a demand
+        self.names: set[str] = set()  #: of functions and classes that lead to a demand
+        self.attributes: set[str] = set()  #: under which methods and held objects do
         self.classes: set[str] = set(survey.asking)  #: those of them that are made or called as a whole
         for part in survey.parts:
             if part.asks:
@@ -28,11 +29,13 @@ class _File:
 
     def add(self, part: Part) -> None:
         """A definition leads to a demand."""
-        self.names.add(part.name)
-        if part.owner and (part.name == "forward" or part.name.startswith("__")):
-            self.names.discard(part.name)  # nobody writes it
+        if not part.owner:
+            self.names.add(part.name)
+        elif part.name == "forward" or part.name.startswith("__"):  # nobody writes it
             self.names.add(part.owner)
             self.classes.add(part.owner)
+        else:
+            self.attributes.add(part.name)
 
 
 def narrowed(surveys: Mapping[Path, Survey]) -> dict[Path, Survey]:
@@ -68,24 +71,25 @@ def _leading(surveys: Mapping[str, Survey]) -> set[Span]:
             if not file.open:
                 continue
             names = file.names.union(*(files[other].names for other in seen[path]))
+            attributes = file.attributes.union(*(files[other].attributes for other in seen[path]))
             classes = file.classes.union(*(files[other].classes for other in seen[path]))
-            more = [part for part in file.open if not names.isdisjoint(part.uses)]
+            more = [p for p in file.open if not (names.isdisjoint(p.uses) and attributes.isdisjoint(p.reads))]
             for part in more:
                 file.add(part)
                 found.add(part.span)
-            kept = set(_kept(surveys[path].parts, names, classes)) - file.names
-            file.names |= kept
+            kept = set(_kept(surveys[path].parts, names, attributes, classes)) - file.attributes
+            file.attributes |= kept
             if more or kept:
                 grown = True
                 file.open = [part for part in file.open if part.span not in found]
     return found
 
 
-def _kept(parts: Iterable[Part], names: set[str], classes: set[str]) -> Iterable[str]:
+def _kept(parts: Iterable[Part], names: set[str], attributes: set[str], classes: set[str]) -> Iterable[str]:
     """The attributes that hold what leads to a demand."""
-    return (
-        attribute for part in parts for attribute, name, called in part.keeps if name in (classes if called else names)
-    )
+    held = {*names, *(f".{name}" for name in names | attributes)}
+    made = {*classes, *(f".{name}" for name in classes)}
+    return (attribute for part in parts for attribute, name, called in part.keeps if name in (made if called else held))
 
 
 # --- what a file sees ------------------------------------------------------------------------------------------------

@@ -100,8 +100,9 @@ class Recorder:
         self.values.append(Value(node, Kind.UNKNOWN, span, label, self.tick(), may_own=True, gradient=gradient))
         self.requires.append("maybe")
         self.into.append([])
+        op = op or label
         for source in sources:
-            self.edge(source, node, span, op or label, Flow.UNKNOWN)
+            self.edge(source, node, span, op, Flow.UNKNOWN)
         return node
 
     def result(self, kind: Kind, span: Span, label: str, op: str, inputs: Iterable[Input], *, at: Span | None = None,

@@ -418,7 +418,10 @@ def _try(m: Machine, frame: Frame, node: p.Try) -> str:
             signal = block(m, frame, node.body)
     except Raised as raised:
         m.set(m.state, "trying", mark)
-        signal = _handle(m, frame, node, raised)
+        caught = _handle(m, frame, node, raised)
+        if caught is None:
+            raise
+        signal = caught
     else:
         m.set(m.state, "trying", mark)
         if signal == NORMAL:
@@ -429,7 +432,8 @@ def _try(m: Machine, frame: Frame, node: p.Try) -> str:
     return final if final != NORMAL else signal
 
 
-def _handle(m: Machine, frame: Frame, node: p.Try, raised: Raised) -> str:
+def _handle(m: Machine, frame: Frame, node: p.Try, raised: Raised) -> str | None:
+    """Run the handler that catches it; None if there is none."""
     for handler in node.handlers:
         if _catches(m, frame, handler, raised):
             if handler.name:
@@ -437,7 +441,7 @@ def _handle(m: Machine, frame: Frame, node: p.Try, raised: Raised) -> str:
                     m, frame, handler.name, raised.value or Unknown(handler.name), m.span(frame, handler)
                 )
             return block(m, frame, handler.body)
-    raise raised
+    return None
 
 
 def _catches(m: Machine, frame: Frame, handler: p.Handler, raised: Raised) -> bool:

@@ -184,11 +184,11 @@ def is_instance(m: Machine, value: Tensor, name: str) -> bool | None:
     return None if name.startswith("torch.") or not name else False
 
 
-def guard_none(m: Machine, value: Val) -> bool | None:
+def guard_none(m: Machine, value: Val) -> Val:
     """Whether a value is None, for `is None` tests: testing a gradient demands nothing and guards its later uses."""
     if isinstance(value, Tensor):
         return gradients.guard(m, value)
-    return _NOT_MINE  # type: ignore[no-any-return]
+    return _NOT_MINE
 
 
 def assume_live(m: Machine, value: Val) -> None:

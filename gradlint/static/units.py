@@ -37,9 +37,10 @@ class Part(msgspec.Struct, frozen=True):
     owner: str  #: its class
     asks: bool  #: for a gradient, itself
     uses: tuple[str, ...]
+    reads: tuple[str, ...]
     keeps: tuple[
         tuple[str, str, bool], ...
-    ]  #: an attribute, the name of what is put there, whether that is called first
+    ]  #: an attribute, the name of what is put there (`.name` for an attribute), whether that is called first
 
 
 class Survey(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 _MISSPELT = re.compile(r"requires?d?_?grads?(ient)?s?_?|requires?_?gradients?")
@@ -72,6 +73,7 @@ def misspelt(name: str) -> bool:
     return name not in ("requires_grad", "requires_grad_") and _MISSPELT.fullmatch(name) is not None
 
 
+@lru_cache(1 << 12)
 def names_a_loss(qualname: str) -> bool:
     """Whether a function's qualified name says that it computes a loss to be differentiated."""
     *owners, name = qualname.split(".")
