@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from gradlint.catalog import Catalog
-from gradlint.static import Source, analyse
+from gradlint.static import Source, analyse, replay
 from gradlint.static.packages import Packages
+from gradlint.static.replay import R, Together
 
 HELPER = """
 import torch
@@ -52,8 +53,17 @@ PROJECTS = {
 
 def found(root: Path, files: dict[str, str]) -> list[bytes]:
     sources = [Source(f"{name}.py", root / f"{name}.py", text) for name, text in files.items()]
-    result = analyse(sources, Catalog.load(), read=lambda _: None)
-    return [msgspec.json.encode(ran, order="sorted") for ran in result.runs]
+    made: list[bytes] = []
+
+    class Kept(Together):
+        def add(self, ran: R) -> R:
+            made.append(msgspec.json.encode(ran, order="sorted"))
+            return super().add(ran)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay, "Together", Kept)
+        analyse(sources, Catalog.load(), read=lambda _: None)
+    return made
 
 
 @pytest.mark.parametrize("files", PROJECTS.values(), ids=list(PROJECTS))

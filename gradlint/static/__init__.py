@@ -5,7 +5,6 @@ The machine comes with the first file that is worth running: where nothing asks 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,11 +70,10 @@ def analyse(
 def _result(replay: Replay, ordered: Sequence[Source], read: Callable[[Path], str | None]) -> Result:
     runs = replay.runs
     surveys = [s for path in replay.paths if (s := replay.surveys.get(path)) is not None]
-    measured = {span for ran in runs for span in ran.measured}
-    reached = {span for ran in runs for span in ran.reached}
-    own_calls = {span for ran in runs for span in ran.own_calls}
+    together = replay.together
+    measured, reached, own_calls = together.measured, together.reached, together.own_calls
     known = {s.path.as_posix() for s in ordered}
-    loaded = {Path(path) for ran in runs for path in ran.context if path not in known}
+    loaded = {Path(path) for path in together.context if path not in known}
     return Result(
         tapes=[without(ran.tape, measured) for ran in runs if ran.tape is not None],
         errors=[*(s.error for s in surveys if s.error), *dict.fromkeys(e for ran in runs for e in ran.errors)],
@@ -89,7 +87,7 @@ def _result(replay: Replay, ordered: Sequence[Source], read: Callable[[Path], st
         ],
         reached=reached,
         budget=[span for ran in runs for span in ran.budget],
-        bounds=sum((Counter(ran.bounds) for ran in runs), Counter()),
+        bounds=+together.bounds,
         left={s.file for s in ordered if s.path in replay.left},
         asked=replay.crew.asked,
         runs=runs,

@@ -94,7 +94,7 @@ class Runs:
             return self._unread(path, source)
         imported = (self.project.find(path, parts, level) for parts, level in outline.imports())
         known, asking = self._libraries.known(
-            tuple(mentions.imported(outline.tree)), lambda name: self.project.find(path, (name,)) is None
+            tuple(mentions.imported(outline.import_statements)), lambda name: self.project.find(path, (name,)) is None
         )
         return Survey(
             source.file,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +132,7 @@ def _unescaped(text: str) -> str:
     if "\\" not in text:
         return text
     try:
-        return str(ast.literal_eval(f'"""{text}"""'))
+        return str(read_literal(f'"""{text}"""'))
     except (SyntaxError, ValueError):
         return text
 

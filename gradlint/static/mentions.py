@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
+from gradlint.static.nodes import nodes
 from gradlint.static.words import misspelt, names_a_loss
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -47,13 +48,13 @@ class Mentions(msgspec.Struct, frozen=True):
     keeps: tuple[tuple[str, str, bool], ...] = ()
 
 
-def imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """The names that imports anywhere in a file bind, with the dotted name of what they stand for; those of libraries count."""
-    for node in ast.walk(tree):
+def imported(imports: Iterable[ast.Import | ast.ImportFrom]) -> Iterator[tuple[str, str]]:
+    """The names that the imports of a file bind, with the dotted name of what they stand for; those of libraries count."""
+    for node in imports:
         if isinstance(node, ast.Import):
             names = ((alias.asname or alias.name.partition(".")[0], alias) for alias in node.names)
             yield from ((name, alias.name if alias.asname else name) for name, alias in names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
+        elif not node.level:
             yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
 
 
@@ -70,7 +71,7 @@ def mentions(function: Function, qualname: str, known: Known) -> Mentions:
     rooted: list[tuple[str, str]] = []
     kept: list[tuple[str, str, bool]] = []
     asks = names_a_loss(qualname) or function.name in known.called
-    for node in ast.walk(function):
+    for node in nodes(function):
         if isinstance(node, ast.Attribute):
             reads.add(node.attr)
             rooted += ((root, node.attr) for root in _root(node))

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from gradlint.static.bounds import checked
 from gradlint.static.mentions import Function, Known, mentions
+from gradlint.static.nodes import nodes
 from gradlint.static.units import Part, Wanted
 from gradlint.tape import Span
 
@@ -34,16 +35,15 @@ class Outline:
         for _ in checked(text):
             pass
         self._file = file
-        self.tree = ast.parse(text)
-        self._body = self.tree.body
-        self._imports = [
+        self._body = ast.parse(text).body
+        self.import_statements: list[ast.Import | ast.ImportFrom] = [
             s for s in _walk(self._body, inner=bool(_INNER.search(text))) if isinstance(s, (ast.Import, ast.ImportFrom))
         ]
         self._lines = text.split("\n")
 
     def imports(self) -> Iterator[tuple[tuple[str, ...], int]]:
         """Every module that may be imported, anywhere: `from a import b` may mean `a` or `a.b`."""
-        for statement in self._imports:
+        for statement in self.import_statements:
             if isinstance(statement, ast.Import):
                 yield from ((tuple(alias.name.split(".")), 0) for alias in statement.names)
             else:
@@ -67,7 +67,7 @@ class Outline:
 
     def bindings(self) -> Iterator[tuple[str, tuple[str, ...], int, str]]:
         """The names that imports bind, with the module and, for `from`, the name in it: `*` for all."""
-        for statement in self._imports:
+        for statement in self.import_statements:
             if isinstance(statement, ast.Import):
                 yield from (
                     (a.asname or a.name.split(".")[0], tuple(a.name.split(".")), 0, "") for a in statement.names
@@ -106,7 +106,7 @@ class Outline:
             (self._span(call), f"{_dotted(call.func)}(...)")
             for statement in self._body
             if _SITE.search(self._text_of(statement))
-            for call in ast.walk(statement)
+            for call in nodes(statement)
             if isinstance(call, ast.Call) and _demands_gradient(call)
         ]
 
@@ -222,7 +222,7 @@ def _is_method_call(statement: ast.stmt) -> bool:
 
 
 def _calls(statement: ast.stmt) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(statement) if isinstance(node, ast.Call))
+    return (node for node in nodes(statement) if isinstance(node, ast.Call))
 
 
 def _demands_gradient(call: ast.Call) -> bool:

@@ -6,10 +6,13 @@ on another machine, the same ones count.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import msgspec
 
 from gradlint.static.reaching import narrowed
 from gradlint.static.source import Source, Watch
@@ -17,6 +20,27 @@ from gradlint.static.units import Crew, Ran, Survey, whole_file
 from gradlint.tape import Span
 
 R = TypeVar("R", bound=Ran)
+_NOTHING: set[Any] = set()  #: what a run is left with of what was put together
+
+
+class Together:
+    """What all runs found, put together as they come: thousands of runs need not keep it each."""
+
+    def __init__(self) -> None:
+        self.called: set[Span] = set()
+        self.measured: set[Span] = set()
+        self.own_calls: set[Span] = set()
+        self.reached: set[Span] = set()
+        self.context: set[str] = set()
+        self.bounds: Counter[str] = Counter()
+
+    def add(self, ran: R) -> R:
+        """The run without what is kept here."""
+        names = ("called", "measured", "own_calls", "reached", "context")
+        for name in names:
+            getattr(self, name).update(getattr(ran, name))
+        self.bounds.update(ran.bounds)
+        return msgspec.structs.replace(ran, **dict.fromkeys(names, _NOTHING), bounds={}, asked={})
 
 
 class Replay:
@@ -30,6 +54,7 @@ class Replay:
         self.callers = [s.path for s in ordered if not s.named]
         self.surveys: dict[Path, Survey] = {}
         self.runs: list[Ran] = []
+        self.together = Together()
         self.left = dict.fromkeys(self.paths)  #: files that have not been run to the end
         self._begun = 0
 
@@ -58,17 +83,16 @@ class Replay:
             for path, ran in self.crew.whole(found, self._begin):
                 runs[path] = ran
         finally:
-            self.runs += (runs[path] for path in found if path in runs)
+            self.runs += (self.together.add(runs[path]) for path in found if path in runs)
 
     def _rests(self) -> None:
-        called = {span for ran in self.runs for span in ran.called}
+        called = self.together.called
         surveys = {path: self.surveys[path] for path in self.paths if self.surveys[path].read}
         self.crew.expect(surveys, called)
         for path, survey in surveys.items():
             self._begin(path)
             for ran in self.crew.rest(path, survey, called):
-                called |= ran.called
-                self.runs.append(ran)
+                self.runs.append(self.together.add(ran))
             del self.left[path]
 
     def _begin(self, path: Path) -> None:
