@@ -478,7 +478,7 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "builtins.bool": _bool, "builtins.str": _str, "builtins.repr": _some_scalar, "builtins.format": _some_scalar,
     "builtins.any": _quantifier(True), "builtins.all": _quantifier(False), "builtins.abs": _abs, "builtins.pow": _power,
     "builtins.next": _next, "builtins.iter": _iter, "builtins.type": _type, "builtins.super": _super,
-    "builtins.property": _property, "builtins.id": builtin.identity, "builtins.hash": _some_scalar,
+    "builtins.property": _property, "builtins.id": lambda m, args: builtin.identity(m, args), "builtins.hash": _some_scalar,
     "builtins.input": _some_scalar, "builtins.callable": _some_scalar, "builtins.globals": _globals,
     "builtins.locals": _globals, "builtins.vars": _vars, "builtins.ord": _some_scalar, "builtins.chr": _some_scalar,
     "functools.partial": _partial, "functools.reduce": _reduce, "itertools.chain": _chain,
