@@ -51,7 +51,7 @@ def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
     root, asked = name(case, demand, demand.roots[-1]), name(case, demand, target)
     written = past.way(graph, demand.roots, target)
     if written is not None:
-        return cut_claim(case, demand, written, f"{root} cannot reach {asked}")
+        return cut_claim(case, demand, written, f"{root} cannot reach {asked}", contract="off-path")
     capture, place = _kept(graph, target, demand)
     message = f"{root} was not computed from {asked}"
     steps = paths.ended([capture, *_instead(graph, target, demand)], demand)

@@ -76,13 +76,14 @@ def confirm(findings: Iterable[Finding], run: Run, traced: Sequence[Finding]) ->
 def missed(findings: Iterable[Finding], traced: Iterable[Finding]) -> list[Finding]:
     """What the trace found and no given finding speaks of: by demand, or by the place of the cut."""
     known = [(demands(f), cuts(f)) for f in findings]
-    return [
-        f for f in traced
-        if not any(
-            (_any_meet(d, demands(f)) and f.contract not in _PARTIAL) or _any_meet(c, [own(f)]) or _any_meet(cuts(f), c[:1])
-            for d, c in known
-        )
-    ]  # fmt: skip
+    return [f for f in traced if not any(_told(f, asked, lost) for asked, lost in known)]
+
+
+def _told(finding: Finding, asked: Sequence[Place], lost: Sequence[Place]) -> bool:
+    """Whether another finding, with its demands and its cuts, speaks of the same loss."""
+    of_demand = finding.contract not in _PARTIAL or not _has_cut(finding)
+    same_cut = _any_meet(lost, [own(finding)]) or _any_meet(cuts(finding), lost[:1])
+    return same_cut or (of_demand and _any_meet(asked, demands(finding)))
 
 
 def own(finding: Finding) -> Place:
@@ -171,12 +172,20 @@ class Judge:
 
     def _untrained(self, finding: Finding, executed: list[Execution]) -> Runtime | None:
         """Parameters that never got a gradient, and whose data came through this cut to what was differentiated."""
-        for one in executed if finding.contract == "untrained" else ():
+        for one in self._optimizers(finding) if finding.contract == "untrained" else ():
             lost = set(one.demand.targets)
             cut = (e for e in self._on_the_way(finding, one) if e.flow in (Flow.CUTS, Flow.ZEROES))
-            if one.demand.kind == "optimizer" and any(lost & self._above((e.src,)) for e in cut):
+            written = (e for e in self._edges_at(finding) if e.dst not in self._above(one.demand.roots))
+            through = any(lost & self._above((e.src,)) for edges in (cut, written) for e in edges)
+            if through or (lost and not _has_cut(finding) and self._ran([own(finding)])):
                 return Runtime("confirmed", None, {"demand": {"kind": "optimizer", "gradient": "none"}})
         return None
+
+    def _optimizers(self, finding: Finding) -> list[Execution]:
+        """The optimizers that a finding speaks of, which stepped parameters without a gradient."""
+        told = [*demands(finding), *cuts(finding)]
+        stepped = (e for e in self.executions if e.demand.kind == "optimizer")
+        return [e for e in stepped if any(p.meets(Place.of(e.demand.span)) for p in told)]
 
     def _by_symptom(self, finding: Finding, executed: list[Execution]) -> Runtime | None:
         """Contracts that claim the symptom itself."""
@@ -277,6 +286,11 @@ class Judge:
     def _ended_at(self, finding: Finding) -> bool:
         """Whether the exception that ended the run came through the finding's demand."""
         return any(p.lines_meet(Place.of(s)) for s in self.run.raised_at for p in demands(finding))
+
+
+def _has_cut(finding: Finding) -> bool:
+    """Whether a finding names an operation on the way; what was forgotten, replaced or frozen has none."""
+    return any(s.role == "cut" for s in finding.path)
 
 
 def _alike(finding: Finding, other: Finding) -> bool:
