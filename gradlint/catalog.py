@@ -143,10 +143,10 @@ class Catalog:
         return {**handed, **{name: f"{module}.{name}" for name in found.own}, **found.named}
 
     def meant(self, name: str) -> str:
-        """What a qualified name stands for: another one where its module only hands it on."""
+        """What a qualified name stands for: another one where its module only hands it on, and no row has it."""
         owner, _, last = name.rpartition(".")
         found = self.exports.get(owner)
-        if found is None:
+        if found is None or name in self._rows:
             return name
         if last not in found.named and found.also:
             return next(
