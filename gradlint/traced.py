@@ -25,7 +25,7 @@ from gradlint.finding import Finding, Range, Runtime, Site, Step
 from gradlint.runtime import confirm as confirming
 from gradlint.runtime import launch
 from gradlint.runtime.launch import Request
-from gradlint.runtime.run import Flipped, Hook, Observation, Run
+from gradlint.runtime.run import Flipped, Hook, Observation, Run, worst
 from gradlint.tape import Demand, Kind, Span, Tape
 
 _WORST = ("undecided", "connected", "severed")
@@ -122,25 +122,20 @@ def _proved(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> Findin
 
 def evidence(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> dict[str, object]:
     """What was seen at the cut and at the demand."""
-    cut = next(
-        (flip for flip in flips.values() if flip.span.file == finding.file and Range.of(flip.span) == finding.range),
-        None,
-    )
+    places = [(finding.file, finding.range), *((s.file, s.range) for s in finding.path)]
+    seen_at = {(span.file, Range.of(span)): flip for span, flip in flips.items()}
+    cut = next((seen_at[place] for place in places if place in seen_at), None)
     seen = one.observation
     demand: dict[str, object] = {"kind": one.demand.kind}
     if seen.raised:
         demand["raised"] = seen.raised.splitlines()[0]
     else:
-        demand["gradient"] = _worst(seen.gradients)
+        demand["gradient"] = worst(seen.gradients)
     told: dict[str, object] = {"demand": demand}
     if cut is not None:
         told["input"] = {"shape": list(cut.shape), "requires_grad": True, "grad_fn": cut.grad_fn}
         told["output"] = {"requires_grad": False, "grad_fn": None}
     return told
-
-
-def _worst(gradients: Sequence[str]) -> str | None:
-    return min(gradients, key=("none", "zero", "nonzero").index, default=None)
 
 
 def _shown(finding: Finding) -> Finding:
@@ -328,7 +323,9 @@ def main(request: Path, answer: Path) -> int:
         launch.answer(answer, launch.Failed(str(failed)))
         return 1
     launch.answer(answer, run)
-    if error is None or isinstance(error, (SystemExit, KeyboardInterrupt)):
+    if isinstance(error, SystemExit):
+        return error.code  # type: ignore[return-value] # a message is shown by Python itself
+    if error is None or isinstance(error, KeyboardInterrupt):
         return run.status
     traceback.print_exception(type(error), error, _own(error))
     return 1

@@ -99,12 +99,20 @@ def _sign(finding: Finding, step: Step) -> tuple[str, str]:
     return "-", "step"
 
 
+def _seen(finding: Finding) -> str:
+    """What a run showed: what went into the place of the cut, what came out, and what the demand got."""
+    from gradlint.report._way import evidence
+
+    told = "; ".join(f"{part}: {said}" for part, said in evidence(finding).items())
+    return told or "seen while the program ran"
+
+
 def _remarks(finding: Finding) -> Iterator[tuple[str, str]]:
     for other in finding.also:
         yield "also cut off", f"{other.label} at {at(other.file, other.range, other.cell)}"
     if finding.confidence == "likely":
         yield "likely", "an unknown call, a condition or a joined value lies on the way"
     if finding.runtime.status != "not-run":
-        yield finding.runtime.status, finding.runtime.reason or "seen while the program ran"
+        yield finding.runtime.status, finding.runtime.reason or _seen(finding)
     if finding.help:
         yield "help", finding.help

@@ -14,7 +14,7 @@ from functools import cached_property
 import msgspec
 
 from gradlint.finding import Finding, Position, Range, Runtime
-from gradlint.runtime.run import Observation, Run
+from gradlint.runtime.run import Observation, Run, worst
 from gradlint.tape import Demand, Edge, Flow, Span
 
 LINE_NOT_RUN = "line-not-run"
@@ -226,7 +226,7 @@ class Judge:
         partial = finding.contract in _PARTIAL or (finding.contract == "severed" and finding.severity == "warning")
         lost = [e for e in executed if e.seen.lost]
         for one in lost if not partial else []:
-            if any(e.flow in (Flow.CUTS, Flow.ZEROES) for e in self._on_the_way(finding, one)):
+            if any(self._cuts(e) for e in self._on_the_way(finding, one)):
                 return Runtime("confirmed", None, _evidence(one))
         passed = [(e, edges) for e in executed if (edges := self._on_the_way(finding, e))]
         for one, edges in passed if not lost else []:
@@ -234,6 +234,10 @@ class Judge:
             if one.seen.arrived and (carried if partial else self._refutes(finding, edges)):
                 return Runtime("refuted", None, _evidence(one))
         return None
+
+    def _cuts(self, edge: Edge) -> bool:
+        """Whether an edge lost the gradient, or would have lost it if another had not done so before."""
+        return edge.flow in (Flow.CUTS, Flow.ZEROES) or (bool(edge.cause) and edge.src not in self.alive)
 
     def _refutes(self, finding: Finding, edges: Sequence[Edge]) -> bool:
         """Whether an arrived gradient speaks against a claim: not where a device move did nothing on this machine."""
@@ -303,7 +307,7 @@ def _evidence(one: Execution) -> dict[str, object]:
     if one.seen.raised:
         told["raised"] = one.seen.raised.splitlines()[0]
     elif one.seen.gradients:
-        told["gradient"] = min(one.seen.gradients, key=("none", "zero", "nonzero").index)
+        told["gradient"] = worst(one.seen.gradients)
     return {"demand": told}
 
 

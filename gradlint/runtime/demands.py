@@ -6,16 +6,17 @@ Of many executions of one place with one outcome only the first few are kept, so
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
-from gradlint.runtime.nodes import GRADIENT, GRAPHLESS, INEXACT, Nodes, is_leaf
+from gradlint.runtime.nodes import GRADIENT, GRAPHLESS, INEXACT, Nodes, is_leaf, unobserved, zero
 from gradlint.runtime.places import DIRECT, Places
 from gradlint.runtime.reach import leaves
 from gradlint.runtime.run import Outcome
@@ -26,6 +27,7 @@ _NEAR = 100  #: values that tell one history from another
 _CLOSELY = 3  #: steps of an optimizer that are all looked at closely
 _LOOKED_AT = 6  #: executions of one place whose gradients are looked at
 _FUNCTIONS = (FunctionType, MethodType, functools.partial)
+_WORDS: dict[bool | None, Outcome] = {True: "zero", False: "nonzero", None: "unseen"}
 MARK = "__gradlint_demand__"  #: on an exception: the demand that raised it
 
 
@@ -79,7 +81,7 @@ class Demands:
         """Run the engine for the user and look at what comes of it."""
         if self._inside:
             return engine(roots, *args, **kwargs)
-        seen, leaf, asked = self._begin(roots, args, kwargs)
+        seen, leaf, asked = self._begin(roots, args, kwargs, sys._getframe(2))
         self._inside += 1
         try:
             result = engine(roots, *args, **kwargs)
@@ -89,19 +91,25 @@ class Demands:
         finally:
             self._inside -= 1
         self.backwards += 1
+        self._done(seen, leaf, asked, result)
+        return result
+
+    @unobserved
+    def _done(self, seen: Seen, leaf: Sequence[Tensor], asked: Sequence[Tensor], result: Any) -> None:
         if seen.kind == "backward":
             seen.gradients = _outcomes([t.grad for t in asked]) if asked else _overall(leaf)
         else:
             self._gradients(seen, asked, result)
         self._keep(seen)
-        return result
 
-    def _begin(self, roots: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Seen, list[Tensor], list[Tensor]]:  # fmt: skip
+    @unobserved
+    def _begin(self, roots: Any, args: Sequence[Any], kwargs: dict[str, Any],
+               frame: Any) -> tuple[Seen, list[Tensor], list[Tensor]]:  # fmt: skip
         given = dict(zip(("grad_tensors", "keep_graph", "create_graph", "inputs"), args, strict=False))
         inputs = [t for t in (given.get("inputs") or ()) if isinstance(t, Tensor)]
         outputs = [t for t in roots if isinstance(t, Tensor)]
         kind = "backward" if kwargs.get("accumulate_grad") else "autograd.grad"
-        site = self.places.here(sys._getframe(3))
+        site = self.places.here(frame)
         nodes = self.nodes
         found = [nodes.of(t) for t in outputs]
         seen = Seen(kind, site, nodes.moment, found, [nodes.of(t) for t in inputs])
@@ -115,7 +123,7 @@ class Demands:
     def _gradients(self, seen: Seen, asked: Sequence[Tensor], result: Sequence[Any]) -> None:
         """What `autograd.grad` gave: outcomes, and nodes for the gradients."""
         look = self._sites[seen.kind, seen.site] <= _LOOKED_AT
-        seen.gradients = _outcomes(result) if look else tuple("none" if g is None else "nonzero" for g in result)
+        seen.gradients = _outcomes(result, look=look)
         for index, (gradient, _) in enumerate(zip(result, asked, strict=False)):
             if isinstance(gradient, Tensor):
                 self._gradient(seen, gradient, index)
@@ -160,6 +168,7 @@ class Demands:
 
     # --- .grad, hooks, exports ---------------------------------------------------------------------------------------
 
+    @unobserved
     def grad_read(self, tensor: Tensor, gradient: Any, frame: Any) -> None:
         """`tensor.grad` was read by the user's own code."""
         site = self.places.here(frame)
@@ -174,16 +183,18 @@ class Demands:
             seen.cleared = where if backwards == self.backwards else -1
         self._sites[seen.kind, site] += 1
         look = self._sites[seen.kind, site] <= _LOOKED_AT
-        seen.gradients = _outcomes([gradient]) if look else ("none" if gradient is None else "nonzero",)
+        seen.gradients = _outcomes([gradient], look=look)
         self._keep(seen)
         if isinstance(gradient, Tensor) and self.nodes.find(gradient) is None:
             self._gradient(seen, gradient, 0)
 
+    @unobserved
     def cleared(self, tensor: Tensor, frame: Any) -> None:
         """A gradient was thrown away."""
         if not self._inside and tensor.requires_grad:
             self._cleared[self.nodes.of(tensor)] = (self.backwards, self.places.here(frame))
 
+    @unobserved
     def claimed(self, root: Tensor, target: Tensor, strength: str, frame: Any) -> None:
         """Somebody claimed that a target is connected, and it is not."""
         seen = Seen(
@@ -201,7 +212,7 @@ class Demands:
         seen = self._on(args[0], "register-hook", frame)
         hook = args[1] if len(args) > 1 else kwargs["hook"]
         try:
-            result = function(args[0], counted(hook, seen))
+            result = function(args[0], Counting(hook, seen))
         except RuntimeError as error:
             self._raised(seen, error)
             raise
@@ -219,7 +230,7 @@ class Demands:
         seen = Seen(kind, self.places.here(frame), self.nodes.moment, (), ())
         seen.names = _names(hook)
         self._keep_hook(seen)
-        return counted(hook, seen)
+        return Counting(hook, seen)
 
     def _keep_hook(self, seen: Seen) -> None:
         self._sites[seen.kind, seen.site] += 1
@@ -244,6 +255,7 @@ class Demands:
         """NumPy was refused a tensor that requires grad."""
         self._raised(self._on(tensor, "export", frame), error)
 
+    @unobserved
     def _on(self, tensor: Tensor, kind: str, frame: Any) -> Seen:
         return Seen(kind, self.places.here(frame), self.nodes.moment, (), (self.nodes.of(tensor),))
 
@@ -253,6 +265,7 @@ class Demands:
         """An optimizer was made."""
         self._made[id(optimizer)] = self.places.here(frame)
 
+    @unobserved
     def step(self, optimizer: Any, frame: Any) -> None:
         """An optimizer is about to step: note which of its parameters have ever had a gradient."""
         if id(optimizer) not in self.steps:
@@ -264,6 +277,7 @@ class Demands:
             self.idle.add(self.places.here(frame))
         self.nodes.kept.update(stepped.given.values() if stepped.count <= _CLOSELY else stepped.lost.values())
 
+    @unobserved
     def replaced(self, old: Tensor, new: Tensor) -> None:
         """Another tensor takes the place of a parameter; one that was not computed from it says that it is trained by hand."""
         before, after = self.nodes.find(old), self.nodes.find(new)
@@ -292,7 +306,7 @@ class Stepped:
             if key in self.given and key not in self.lost:
                 continue
             self.given[key] = self.lost[key] = nodes.of(parameter)
-            if parameter.grad is not None and _any(parameter.grad):
+            if parameter.grad is not None and _outcome(parameter.grad) != "zero":
                 del self.lost[key]
 
     def rare(self) -> bool:
@@ -309,19 +323,37 @@ def _names(hook: Any) -> tuple[str, ...]:
     return (*code.co_names, *code.co_freevars, *(c for c in code.co_consts if isinstance(c, str)))
 
 
-def counted(hook: Callable[..., Any], seen: Seen) -> Callable[..., Any]:
-    """The same hook, which also counts."""
+class Counting:
+    """A hook that also counts. To whoever looks at it, it is the hook; a copy holds a copy of the hook, a pickle the hook alone."""
 
-    @functools.wraps(hook, updated=())
-    def counting(*args: Any, **kwargs: Any) -> Any:
-        seen.fired += 1
-        return hook(*args, **kwargs)
+    def __init__(self, hook: Callable[..., Any], seen: Seen) -> None:
+        functools.update_wrapper(self, hook, updated=())
+        self.__wrapped__ = hook
+        self._seen = seen
 
-    return counting
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The hook's own answer."""
+        self._seen.fired += 1
+        return self.__wrapped__(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["__wrapped__"], name)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or bool(self.__wrapped__ == other)
+
+    def __hash__(self) -> int:
+        return hash(self.__wrapped__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Counting:
+        return Counting(copy.deepcopy(self.__wrapped__, memo), self._seen)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial, (self.__wrapped__,)
 
 
-def _outcomes(gradients: Sequence[Any]) -> tuple[Outcome, ...]:
-    return tuple("none" if g is None else "nonzero" if _any(g) else "zero" for g in gradients)
+def _outcomes(gradients: Sequence[Any], *, look: bool = True) -> tuple[Outcome, ...]:
+    return tuple("none" if g is None else _outcome(g) if look else "unseen" for g in gradients)
 
 
 def _overall(reached: Sequence[Tensor]) -> tuple[Outcome, ...]:
@@ -329,10 +361,8 @@ def _overall(reached: Sequence[Tensor]) -> tuple[Outcome, ...]:
     if not reached:
         return ()
     arrived = [t.grad for t in reached if t.grad is not None]
-    return ("none",) if not arrived else ("nonzero" if any(_any(g) for g in arrived) else "zero",)
+    return ("none",) if not arrived else (max(map(_outcome, arrived), key=get_args(Outcome).index),)
 
 
-def _any(gradient: Any) -> bool:
-    if gradient.is_sparse:
-        gradient = gradient.coalesce().values()
-    return bool(gradient.any()) if gradient.device.type != "meta" else True
+def _outcome(gradient: Tensor) -> Outcome:
+    return _WORDS[zero(gradient)]

@@ -1,7 +1,7 @@
 """Following data through NumPy, images, Python numbers and lists: what rewritten functions call instead of what is written.
 
 Each method does exactly what the source says and returns exactly that object; what it adds is a node where something that came from a
-tensor went in. Objects are known by identity. Shared ones (None, booleans, texts, small integers) cannot be followed and never are.
+tensor went in. Objects are known by identity. Shared ones (None, booleans, short texts, small integers) cannot be followed and never are.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Excursion:
         self.rewritten: set[tuple[str, int]] = set()  #: file and first line of rewritten functions
         self.seen: set[int] = set()  #: which questions about statements are answered
         self.looked: dict[int, bool] = {}  #: what functions returned: whether any of it requires grad
+        self.yielded: list[int] | None = None  #: what was computed during a call that was given a generator
         self.kept: ModuleType | None = None  #: the script's module, which threads may still use
 
     # --- what the source says ----------------------------------------------------------------------------------------
@@ -54,13 +55,14 @@ class Excursion:
         tape = self.tape
         if tape is None or tape.off:
             return function(*args, **kwargs)
-        before, outer = tape.nodes.moment, tape.exports
+        before, outer, outside = tape.nodes.moment, tape.exports, self.yielded
         exports: list[int] = []
         tape.exports = exports
+        self.yielded = exports if any(hasattr(a, "__next__") for a in args) else None
         try:
             result = function(*args, **kwargs)
         finally:
-            tape.exports = outer
+            tape.exports, self.yielded = outer, outside
         if outer is not None:
             outer += exports
         self._called(tape, function, args, kwargs, result, before, exports)
@@ -118,6 +120,9 @@ class Excursion:
         sources = self._sources(tape, inputs)
         if sources:
             self._adopt(tape, result, sources, f"python.{name}", tape.nodes.moment, sys._getframe(2))
+            made = tape.nodes.find(result)
+            if self.yielded is not None and made is not None:
+                self.yielded.append(made)
         return result
 
     def _called(self, tape: Tape, function: Any, args: Sequence[Any], kwargs: dict[str, Any], result: Any, before: int,

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+from torch._C import DisableTorchFunction
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from gradlint.runtime.knowledge import Knowledge, Known
@@ -31,6 +32,7 @@ from gradlint.runtime.nodes import (
     grad_enabled,
     inexact,
     is_leaf,
+    unobserved,
     watch_function,
 )  # fmt: skip
 from gradlint.runtime.places import DIRECT, Places
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"array": ARRAY, "number": NUMBER}
 _SMALL = 256  #: Python shares small integers: they cannot be followed
+_SHORT = 16  #: names and keys are shared too; what was written from numbers is longer
 
 
 class Switch:
@@ -131,6 +134,7 @@ class Tape(TorchFunctionMode):
 
     # --- operations --------------------------------------------------------------------------------------------------
 
+    @unobserved
     def operation(self, known: Known, args: Sequence[Any], kwargs: dict[str, Any], result: Any, frame: Any) -> None:
         """Write down what an operation made of its arguments."""
         nodes = self.nodes
@@ -197,6 +201,7 @@ class Tape(TorchFunctionMode):
         flags = (GRAD if base.requires_grad else 0) | INEXACT
         self.nodes.put(base, self.nodes.add(([] if before is None else [before]) + [node], site, known, flags))
 
+    @unobserved
     def created(self, known: Known, result: Any, frame: Any) -> None:
         """A fresh tensor: a leaf, known by where it was made."""
         if isinstance(result, Tensor) and self.nodes.find(result) is None:
@@ -210,15 +215,21 @@ class Tape(TorchFunctionMode):
             if "requires grad" in str(error) and isinstance(args[0], Tensor):
                 self.demands.refused(args[0], error, frame)
             raise
+        if known.returns and not shared(result):
+            self._left(known, args, result, frame)
+        return result
+
+    @unobserved
+    def _left(self, known: Known, args: Sequence[Any], result: Any, frame: Any) -> None:
         parents = self.nodes.parents(args)
-        if parents and known.returns and not shared(result):
+        if parents:
             node = self.nodes.add(parents, self.places.here(frame), known, _KINDS[known.returns])
             self.nodes.put(result, node)
             self.nodes.flip(node, args)
             if self.exports is not None:
                 self.exports.append(node)
-        return result
 
+    @unobserved
     def imported(self, known: Known, sources: Sequence[Any], result: Any, frame: Any) -> None:
         """A tensor was made of an array or a buffer."""
         parents = self.nodes.parents(sources)
@@ -228,6 +239,7 @@ class Tape(TorchFunctionMode):
         else:
             self.created(known, result, frame)
 
+    @unobserved
     def applied(self, function: Any, args: Sequence[Any], result: Any, frame: Any) -> None:
         """An `autograd.Function` of the user's was applied."""
         known = self.knowledge.named(f"{function.__name__}.apply")
@@ -243,6 +255,7 @@ class Tape(TorchFunctionMode):
             elif parents and inner is None:
                 self._result(known, parents, site, out, index, (), {})
 
+    @unobserved
     def wrapped(self, name: str, sources: Sequence[Any], result: Tensor, frame: Any) -> None:
         """A constructor made a new tensor of an existing one: a leaf if it requires grad, else a copy without a graph."""
         if result.requires_grad:
@@ -250,6 +263,7 @@ class Tape(TorchFunctionMode):
         else:
             self.operation(self.knowledge.named(name), sources, {}, result, frame)
 
+    @unobserved
     def remade(self, name: str, sources: Sequence[Any], result: Tensor, frame: Any) -> None:
         """A constructor made a leaf, perhaps of an existing value; a copied model is a model of its own."""
         parents = [] if frame.f_code.co_name == "__deepcopy__" else self.nodes.parents(sources)
@@ -259,12 +273,16 @@ class Tape(TorchFunctionMode):
 
     def _requires_grad(self, known: Known, func: Callable[..., Any], args: Any, kwargs: Any, frame: Any) -> Any:
         tensor = args[0]
-        before = tensor.requires_grad
+        with DisableTorchFunction():
+            before = tensor.requires_grad
         result = func(*args, **kwargs)
-        if tensor.requires_grad != before:
+        with DisableTorchFunction():
+            after = tensor.requires_grad
+        if after != before:
             self.changed(known, tensor, frame)
         return result
 
+    @unobserved
     def changed(self, known: Known, tensor: Tensor, frame: Any) -> None:
         """A leaf was frozen or thawed, or a value without a graph was made a leaf."""
         nodes = self.nodes
@@ -274,6 +292,7 @@ class Tape(TorchFunctionMode):
         parents = (before,) if past and before is not None else ()
         nodes.leaf(tensor, site, known=known, parents=parents, more=0 if tensor.requires_grad else FROZEN)
 
+    @unobserved
     def _set_data(self, known: Known, args: Sequence[Any], frame: Any) -> None:
         """`x.data = y`: the numbers of y, the graph of x."""
         target = args[0]
@@ -368,5 +387,7 @@ def _written(known: Known, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
 
 
 def shared(result: Any) -> bool:
-    """Whether Python shares this object: booleans, small integers, None."""
-    return result is None or isinstance(result, (bool, str)) or (isinstance(result, int) and -6 < result <= _SMALL)
+    """Whether Python may share this object: booleans, small integers, short texts, None."""
+    if isinstance(result, (str, bytes)):
+        return len(result) < _SHORT
+    return result is None or isinstance(result, bool) or (isinstance(result, int) and -6 < result <= _SMALL)

@@ -7,14 +7,17 @@ bounded: what no living value and no kept demand descends from is dropped when t
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+from torch._C import DisableTorchFunction
 from torch.nn import Parameter
+from torch.utils._python_dispatch import _disable_current_modes
 
 from gradlint.runtime.knowledge import Known
 from gradlint.runtime.places import Places
@@ -40,6 +43,20 @@ _reference, _enabled = weakref.ref, torch.is_grad_enabled
 _HELD = 50_000  #: objects without weak references that are remembered
 _MOST = 1_000_000
 _FIRST_SWEEP = 50_000
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def unobserved(method: _Method) -> _Method:
+    """What a method asks of tensors is no part of the program: no mode and no tensor class of the user's hears of it."""
+
+    @functools.wraps(method)
+    def quiet(*args: Any, **kwargs: Any) -> Any:
+        with DisableTorchFunction():
+            return method(*args, **kwargs)
+
+    return quiet  # type: ignore[return-value]
 
 
 class Node(NamedTuple):
@@ -280,13 +297,24 @@ def watch_function(nodes: Nodes, args: Sequence[Any], out: Tensor) -> None:
     given = [nodes.find(a) for a in args if isinstance(a, Tensor)]
 
     def look(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-        if len(inputs) != len(given) or not any(g is not None and bool(g.any()) for g in outputs):
+        if len(inputs) != len(given) or not any(g is not None and zero(g) is False for g in outputs):
             return
         for gradient, source in zip(inputs, given, strict=True):
-            if source is not None and (gradient is None or not bool(gradient.any())):
+            if source is not None and (gradient is None or zero(gradient)):
                 nodes.severed[node, source] = GRAD if gradient is None else ZERO
 
     function.register_hook(look)
+
+
+def zero(gradient: Tensor) -> bool | None:
+    """Whether a gradient is zero; None where it has no numbers: under `vmap`, on the meta device, in a fake tensor."""
+    try:
+        with DisableTorchFunction(), _disable_current_modes():
+            if gradient.is_sparse:
+                gradient = gradient.coalesce().values()
+            return None if gradient.is_meta else not bool(gradient.any())
+    except RuntimeError:
+        return None
 
 
 def is_leaf(tensor: Tensor) -> bool:

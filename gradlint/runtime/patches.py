@@ -10,13 +10,14 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.overrides import _get_current_function_mode_stack, _pop_mode_temporarily
 
 from gradlint.runtime.mode import Tape
 
@@ -24,6 +25,8 @@ _HOOKS = (
     "register_full_backward_hook", "register_full_backward_pre_hook", "register_backward_hook", "register_forward_hook",
     "register_forward_pre_hook",
 )  # fmt: skip
+#: what runs a program to make a graph of it: what it meets there are no values, and a mode would get into the graph
+_GRAPH_MAKERS = ((torch.jit, "trace"), (torch.jit, "trace_module"), (torch._C, "_create_graph_by_tracing"))
 _IMPORTS = (("torch", "from_numpy"), ("torch", "from_dlpack"), ("torch", "frombuffer"))
 
 
@@ -45,6 +48,9 @@ def made(tape: Tape) -> Iterator[None]:
         for name in _HOOKS:
             undo.callback(_set(Module, name, _module_hook(tape, name)))
         undo.callback(_set(Module, "register_parameter", _registered(tape)))
+        for owner, name in _GRAPH_MAKERS:
+            undo.callback(_set(owner, name, _unseen(tape, getattr(owner, name))))
+        undo.callback(_set(torch.overrides, "has_torch_function", _overridden(tape)))
         undo.callback(_set(Optimizer, "__init__", _optimizer(tape)))
         _suspended_in_optimizers(tape, undo)
         _eager(undo)
@@ -167,6 +173,40 @@ def _registered(tape: Tape) -> Any:
             tape.demands.replaced(before, param)
 
     return register
+
+
+def _unseen(tape: Tape, original: Callable[..., Any]) -> Any:
+    @functools.wraps(original)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if tape.off:
+            return original(*args, **kwargs)
+        tape.off = True
+        try:
+            with _out_of_the_way(tape):
+                return original(*args, **kwargs)
+        finally:
+            tape.off = False
+
+    return run
+
+
+@contextmanager
+def _out_of_the_way(tape: Tape) -> Iterator[None]:
+    """The mode off torch's stack for a while, if it is the only one there."""
+    with _pop_mode_temporarily() if _get_current_function_mode_stack() == [tape] else nullcontext():  # type: ignore[no-untyped-call]
+        yield
+
+
+def _overridden(tape: Tape) -> Any:
+    """Attention asks whether anybody overrides functions before it takes a shorter way, whose numbers differ: the tracer is nobody."""
+    original = torch.overrides.has_torch_function
+
+    @functools.wraps(original)
+    def asked(relevant_args: Any) -> bool:
+        with _out_of_the_way(tape):
+            return original(relevant_args)
+
+    return asked
 
 
 def _optimizer(tape: Tape) -> Any:

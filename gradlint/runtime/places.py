@@ -185,6 +185,14 @@ class Source:
                     return self.of(named[0])
         return self.line(code.co_firstlineno)
 
+    def item(self, span: Span, word: str) -> Span:
+        """The item of a `with` that switches the grad mode, where a place is the whole statement; else the place itself."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, (ast.With, ast.AsyncWith)) and self.of(node) == span:
+                items = [self.of(item.context_expr) for item in node.items]
+                return next((item for item in items if word in self.text(item)), items[0])
+        return span
+
     def called(self, span: Span) -> str:
         """What a call at a place calls, as messages write it."""
         made = self.by_span.get(span)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import msgspec
 
 from gradlint.tape import Span, Tape
 
-Outcome = Literal["none", "zero", "nonzero"]
+#: the worst first; `unseen`: there is a gradient, and nobody looked at its numbers
+Outcome = Literal["none", "zero", "unseen", "nonzero"]
+
+
+def worst(gradients: Sequence[Outcome]) -> Outcome | None:
+    """The worst of what several targets got; None if nothing is known."""
+    return min(gradients, key=get_args(Outcome).index, default=None)
 
 
 class Observation(msgspec.Struct, frozen=True):

@@ -27,16 +27,13 @@ from gradlint.runtime.nodes import (
     ZERO,
     Node,
 )  # fmt: skip
-from gradlint.runtime.places import DIRECT, THROUGH_LIBRARY, Source
+from gradlint.runtime.places import THROUGH_LIBRARY, Source
 from gradlint.runtime.record import Recording
 from gradlint.runtime.run import Flipped, Hook, Observation, Outcome, Run
+from gradlint.runtime.uses import Uses
 from gradlint.tape import Capture, Demand, Edge, Flow, Kind, Span, Tape, Value
 
 _ALL = 20_000  #: of so many nodes, those that no demand comes from are written too
-#: calls to which a gradient is handed without being used as a tensor
-_LOOKS = frozenset(
-    ("print", "repr", "str", "len", "isinstance", "hasattr", "type", "id", "bool", "is_tensor", "append", "format")
-)
 #: casts that prepare an export
 _PREPARES = frozenset((".byte()", ".to()", ".type()", ".int()", ".long()", ".short()", ".char()"))
 _HOOKS = (
@@ -54,7 +51,7 @@ def run(recording: Recording) -> Run:
         hooks=tuple(writer.hooks()),
         flips=tuple(writer.flips()),
         raised=_told(recording.error),
-        raised_at=tuple(reversed(list(_lines(recording)))),
+        raised_at=writer.lines,
         idle_steps=tuple(recording.places.span(site) for site in sorted(recording.demands.idle) if site >= 0),
         backwards=recording.demands.backwards,
         operations=recording.nodes.moment,
@@ -75,7 +72,7 @@ class Writer:
         few = len(self.nodes.rows) <= _ALL
         self.order = sorted(self.nodes.rows if few else self.nodes.ancestors([*starts, *stepped]))
         self.ids = {node: i for i, node in enumerate(self.order)}
-        self.frozen: dict[int, Span] = {}
+        self.lines = tuple(reversed(list(_lines(recording))))
 
     def tape(self) -> Tape:
         """Values, edges, captures and demands, in order of time."""
@@ -195,7 +192,9 @@ class Writer:
                 return Flow.CUTS, "non-differentiable"  # an index or a mask
             return (Flow.ZEROES, "zero-gradient") if flags & ZERO else (Flow.CARRIES, "")
         if parent.flags & (ARRAY | NUMBER) or not parent.flags & GRAD:
-            return Flow.CARRIES, ""  # it is dead already, and goes on as data
+            row = node.known.row if node.known else None
+            cuts = row is not None and row.flow == "cuts" and row.cause != "non-differentiable"
+            return Flow.CARRIES, row.cause if row and cuts else ""  # it is dead already, and goes on as data
         return Flow.CUTS, self._cause(node)
 
     def _cause(self, node: Node) -> str:
@@ -228,10 +227,10 @@ class Writer:
         if switch.called:
             span = self.places.span(switch.site)
             return span, self._source(switch.site).called(span) or switch.label
+        word = switch.label.rpartition(".")[2].partition("(")[0]
         if switch.code is not None:
-            word = switch.label.rpartition(".")[2].partition("(")[0]
             return self.places.source(switch.code.co_filename).decorator(switch.code, word), switch.label
-        return self.places.span(switch.site), switch.label
+        return self._source(switch.site).item(self.places.span(switch.site), word), switch.label
 
     def _op(self, node: Node, own: Span) -> str:
         if node.known is None:
@@ -332,29 +331,16 @@ class Writer:
     def observations(self) -> Iterator[Observation]:
         """What came of each demand."""
         ended = self.recording.ended_by
+        uses = Uses(self.places, self.recording.error, self.lines)
         for i, seen in enumerate(self.demands):
             yield Observation(
                 demand=i,
                 raised=seen.raised,
-                ended_the_run=ended == i + self.recording.first,
+                ended_the_run=ended == i + self.recording.first or (seen.kind == "grad-read" and uses.failed(seen)),
                 gradients=self._outcome(seen),
-                used=seen.kind != "grad-read" or self._used(seen),
+                used=seen.kind != "grad-read" or uses.used(seen),
                 library=self.places.through(seen.site) == THROUGH_LIBRARY,
             )
-
-    def _used(self, seen: Seen) -> bool:
-        """Whether the program uses a `.grad` as a tensor: reading is not demanding."""
-        if self.places.through(seen.site) != DIRECT:
-            return False
-        source = self._source(seen.site)
-        made = source.by_span.get(self.places.span(seen.site, "grad"))
-        parent = source.parents.get(made) if made is not None else None
-        match parent:
-            case ast.Attribute() | ast.BinOp() | ast.Subscript() | ast.UnaryOp(op=ast.USub()):
-                return True
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
-                return name not in _LOOKS
-        return False
 
     def hooks(self) -> Iterator[Hook]:
         """All backward hooks, and whether they fired."""

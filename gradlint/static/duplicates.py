@@ -20,7 +20,7 @@ def _copy(m: Machine, value: Val, done: dict[int, Val]) -> Val:
         case Tensor():
             return _copy_tensor(m, value, done)
         case Array():
-            return Array(m.node_of(value))
+            return type(value)(m.node_of(value))
         case tuple():
             return tuple(_copy(m, v, done) for v in value)
         case ListObj():

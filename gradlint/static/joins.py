@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradlint.static.budget import ALTERNATIVES
 from gradlint.static.store import MISSING, Obj
-from gradlint.static.values import Alt, Array, Scalar, Tensor, Unknown, Val, is_number, is_raw, options
+from gradlint.static.values import Alt, Array, Image, Scalar, Tensor, Unknown, Val, is_number, is_raw, options
 
 if TYPE_CHECKING:
     from gradlint.static.machine import Machine
@@ -68,7 +68,7 @@ def same(a: Val, b: Val) -> bool:
 
 def _merge_tensors(m: Machine, values: list[Val]) -> list[Val]:
     """Tensors (with arrays and unknowns beside them) become one joined value; the rest stays apart."""
-    groups: dict[type, list[Val]] = {}
+    groups: dict[type[Tensor | Array], list[Val]] = {}
     rest: list[Val] = []
     for value in values:
         if isinstance(value, (Tensor, Array)):
@@ -78,15 +78,15 @@ def _merge_tensors(m: Machine, values: list[Val]) -> list[Val]:
     return [_phi(m, kind, group) for kind, group in groups.items()] + rest
 
 
-def _phi(m: Machine, kind: type, group: list[Val]) -> Val:
+def _phi(m: Machine, kind: type[Tensor | Array], group: list[Val]) -> Val:
     if len(group) == 1:
         return group[0]
     nodes = [n for n in (m.node_of(v) for v in group) if n is not None]
     if not nodes:
-        return Array()
+        return Image() if kind is Image else Array()
     last = m.tape.values[nodes[-1]]
     node = nodes[0] if len(set(nodes)) == 1 else m.tape.phi(nodes, last.span, last.label)
-    return Tensor(node) if kind is Tensor else Array(node)
+    return kind(node)
 
 
 def _blur(m: Machine, values: list[Val]) -> Val:

@@ -20,6 +20,7 @@ from gradlint.static.values import (
     Alt,
     Array,
     DictObj,
+    Image,
     Instance,
     Lib,
     ListObj,
@@ -206,8 +207,10 @@ def _arguments_known(args: Args) -> bool:
 def wrap(m: Machine, row: Row, node: int, receiver: Val, inputs: list[Input]) -> Val:
     """A value of the kind the row returns, at a node."""
     match row.returns:
-        case "array" | "image":
+        case "array":
             return Array(node if inputs else None)
+        case "image":
+            return Image(node if inputs else None)
         case "number":
             return Scalar(node if inputs else None)
         case "list":
@@ -228,7 +231,7 @@ def wrap(m: Machine, row: Row, node: int, receiver: Val, inputs: list[Input]) ->
 def _constant(m: Machine, row: Row, args: Args) -> Val:
     """A fresh leaf (`torch.zeros`), or an array without any tensor's data."""
     if row.returns in ("array", "image"):
-        return Array()
+        return Array() if row.returns == "array" else Image()
     if row.returns == "list":
         return ListObj([Scalar()], "list", True)
     if row.returns == "number":

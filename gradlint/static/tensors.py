@@ -18,6 +18,7 @@ from gradlint.static.store import MISSING
 from gradlint.static.values import (
     NODE,
     Array,
+    Image,
     Lib,
     ListObj,
     Native,
@@ -316,15 +317,15 @@ def _lost_by(m: Machine, alias: int) -> str:
 def array_method(m: Machine, value: Array, name: str, args: Args) -> Val:
     """`array.name(args)`: data goes on; `item` and `tolist` make numbers of it."""
     inputs = [Input(n) for v in (value, *args.all()) for n in nodes_used(m, v)]
-    row = m.catalog.row(f"numpy.ndarray.{name}")
+    row = m.catalog.row(f"{'PIL.Image.Image' if isinstance(value, Image) else 'numpy.ndarray'}.{name}")
     if name in ("item", "tolist"):
         number = Scalar(compute(m, f".{name}()", inputs, args.span, Kind.NUMBER) if inputs else None)
         return number if name == "item" else ListObj([number], "list", True)
     if row is not None and row.returns in ("scalar", "none"):
         return Scalar() if row.returns == "scalar" else None
     if not inputs:
-        return Array()
-    return Array(compute(m, f".{name}()", inputs, args.span, Kind.ARRAY, foreign=bool(row and row.foreign)))
+        return type(value)()
+    return type(value)(compute(m, f".{name}()", inputs, args.span, Kind.ARRAY, foreign=bool(row and row.foreign)))
 
 
 # --- operators -------------------------------------------------------------------------------------------------------

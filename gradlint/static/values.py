@@ -67,6 +67,12 @@ class Array(Obj):
             self.cells[NODE] = node
 
 
+class Image(Array):
+    """An image: an array whose methods have other meanings, as `resize` has."""
+
+    __slots__ = ()
+
+
 class Alt:
     """One of a few known values."""
 

@@ -81,11 +81,12 @@ def test_why_runs_the_script(cut: str) -> None:
         ("import torch\ntorch.ones(2)\n", 2, "asked for no gradient"),
         pytest.param(f"{RIGHT}sys.exit(3)\n", 2, "ended with exit status 3", marks=pytest.mark.slow),
         (f"{RIGHT}raise ValueError('no data')\n", 2, "ended with ValueError: no data"),
+        (f"{RIGHT}sys.exit('no data')\n", 2, "no data\n"),
         pytest.param("import torch\nx = (\n", 2, "SyntaxError", marks=pytest.mark.slow),
         pytest.param(f"{RIGHT}import os\nos._exit(0)\n", 2, "before the trace was written", marks=pytest.mark.slow),
         pytest.param(f"{RIGHT}import time\ntime.sleep(300)\n", 2, "stopped after 40 seconds", marks=pytest.mark.slow),
     ],
-    ids=["right", "no backward", "exit", "exception", "syntax", "killed", "timeout"],
+    ids=["right", "no backward", "exit", "exception", "message", "syntax", "killed", "timeout"],
 )
 def test_what_goes_wrong_is_told(tmp_path: Path, text: str, status: int, message: str) -> None:
     out = gradlint("trace", "--timeout", "40", _script(tmp_path, text))

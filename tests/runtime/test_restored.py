@@ -40,6 +40,8 @@ def state() -> dict[str, object]:
         "grad": torch.is_grad_enabled(),
         "collector": gc.get_threshold(),
         "compile": torch.compile,
+        "overridden": torch.overrides.has_torch_function,
+        "jit": torch.jit.trace,
         "register_parameter": nn.Module.__dict__["register_parameter"],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,73 @@ def test_what_data_outside_torch_hides_is_said() -> None:
     assert t.findings == ()
     assert "element 0 of tensors does not require grad" in repr(t)
     assert "followed by `gradlint trace SCRIPT`" in repr(t)
+
+
+class Kept:
+    """Keeps a copy of an activation, as Grad-CAM classes do."""
+
+    def __init__(self) -> None:
+        x = torch.ones(2, requires_grad=True)
+        self.copy = (x * 2).detach().requires_grad_()
+        (x * 2).sum().backward()  # type: ignore[no-untyped-call]
+
+    def gradients(self) -> Any:
+        return self.copy.grad
+
+
+def by_name() -> None:
+    gradient = Kept().copy.grad
+    gradient.mean()  # type: ignore[union-attr]
+
+
+def by_function() -> None:
+    weights = Kept().gradients()
+    print(weights * 2)
+
+
+def by_list() -> None:
+    kept = []
+    kept.append(Kept().copy.grad)
+    torch.stack(kept)  # type: ignore[arg-type]
+
+
+def only_tested() -> None:
+    gradient = Kept().copy.grad
+    if gradient is not None:
+        gradient.mean()
+
+
+def another_error() -> None:
+    gradient = Kept().copy.grad
+    print(gradient)
+    raise KeyError("another")
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [(by_name, True), (by_function, True), (by_list, True), (only_tested, False), (another_error, False)],
+)
+def test_a_missing_gradient_is_used_where_the_program_fails_for_it(code: Any, found: bool) -> None:
+    with contextlib.suppress(AttributeError, TypeError, KeyError), gradlint.trace() as t:
+        code()
+    assert [f.rule for f in t.findings] == (["off-path-target"] if found else [])
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_gradient_of_zeros_is_used_by_its_name(used: bool) -> None:
+    with gradlint.trace() as t:
+        x = torch.ones(2, requires_grad=True)
+        h = x * 2
+        h.retain_grad()
+        (h.round() + x).sum().backward()  # type: ignore[no-untyped-call]
+        if used:
+            gradient = h.grad
+            assert gradient is not None
+            gradient.mean()
+        else:
+            shown = h.grad
+            print(shown)
+    assert [f.rule for f in t.findings] == ["zero-gradient"] * used
 
 
 def alternating() -> None:
