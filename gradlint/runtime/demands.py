@@ -10,14 +10,14 @@ import copy
 import functools
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType, MethodType
 from typing import Any, get_args
 
 from torch import Tensor
 
 from gradlint.runtime.nodes import GRADIENT, GRAPHLESS, INEXACT, Nodes, is_leaf, unobserved, zero
-from gradlint.runtime.places import DIRECT, Places
+from gradlint.runtime.places import DIRECT, THROUGH_LIBRARY, Places
 from gradlint.runtime.reach import leaves
 from gradlint.runtime.run import Outcome
 
@@ -36,7 +36,7 @@ class Seen:
 
     __slots__ = (
         "after", "cleared", "create_graph", "early", "fired", "gradients", "kind", "moment", "names", "raised", "retained", "retains",
-        "roots", "site", "targets",
+        "roots", "site", "targets", "unused",
     )  # fmt: skip
 
     def __init__(self, kind: str, site: int, moment: int, roots: Sequence[int], targets: Sequence[int]) -> None:
@@ -52,6 +52,9 @@ class Seen:
         self.cleared = -1  #: of a `.grad`: the site that has thrown it away since the last backward
         self.raised = ""
         self.gradients: tuple[Outcome, ...] = ()
+        self.unused: dict[
+            int, int
+        ] = {}  #: of a backward: leaves whose gradient nobody has used yet, each with its node
         self.fired = 0  #: how often a hook ran
         self.names: tuple[str, ...] = ()  #: of a hook: the names and texts in its code
         self.after = 0  #: of a hook: how many backwards had run when it was registered
@@ -73,6 +76,7 @@ class Demands:
         self._sites: Counter[tuple[str, int]] = Counter()
         self._cleared: dict[int, tuple[int, int]] = {}  #: node: how many backwards before, and where
         self._made: dict[int, int] = {}
+        self._pending: dict[int, list[Seen]] = {}  #: leaf: the backwards whose gradients wait in its `.grad`
         self._inside = 0
 
     # --- the engine --------------------------------------------------------------------------------------------------
@@ -98,6 +102,7 @@ class Demands:
     def _done(self, seen: Seen, leaf: Sequence[Tensor], asked: Sequence[Tensor], result: Any) -> None:
         if seen.kind == "backward":
             seen.gradients = _outcomes([t.grad for t in asked]) if asked else _overall(leaf)
+            self._filled(seen, asked or leaf)
         else:
             self._gradients(seen, asked, result)
         self._keep(seen)
@@ -119,6 +124,18 @@ class Demands:
         self._sites[kind, site] += 1
         look = kind == "backward" and not inputs and self._sites[kind, site] <= _LOOKED_AT
         return seen, leaves(outputs) if look else [], inputs
+
+    def _filled(self, seen: Seen, reached: Sequence[Tensor]) -> None:
+        """A backward has left gradients, which somebody may use."""
+        for tensor in reached:
+            seen.unused[id(tensor)] = self.nodes.of(tensor)
+            self._pending.setdefault(id(tensor), []).append(seen)
+
+    def used(self, tensors: Iterable[Tensor]) -> None:
+        """The gradients of some leaves were used: by an optimizer, or by whoever reads them."""
+        for key in map(id, tensors):
+            for seen in self._pending.pop(key, ()):
+                seen.unused.pop(key, None)
 
     def _gradients(self, seen: Seen, asked: Sequence[Tensor], result: Sequence[Any]) -> None:
         """What `autograd.grad` gave: outcomes, and nodes for the gradients."""
@@ -173,7 +190,10 @@ class Demands:
         """`tensor.grad` was read by the user's own code."""
         site = self.places.here(frame)
         if self._inside or self.places.through(site) != DIRECT:
+            if self.places.through(site) == THROUGH_LIBRARY:
+                self.used((tensor,))
             return
+        self.used((tensor,))
         node = self.nodes.of(tensor)
         seen = Seen("grad-read", site, self.nodes.moment, tuple(self.nodes.recent), (node,))
         seen.retained = is_leaf(tensor) or tensor.retains_grad
@@ -192,6 +212,7 @@ class Demands:
     def cleared(self, tensor: Tensor, frame: Any) -> None:
         """A gradient was thrown away."""
         if not self._inside and tensor.requires_grad:
+            self._pending.pop(id(tensor), None)
             self._cleared[self.nodes.of(tensor)] = (self.backwards, self.places.here(frame))
 
     @unobserved
@@ -273,6 +294,7 @@ class Demands:
         stepped = self.steps[id(optimizer)]
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         stepped.look(parameters, self.nodes)
+        self.used(parameters)
         if self.backwards and stepped.rare() and all(p.grad is None for p in parameters):
             self.idle.add(self.places.here(frame))
         self.nodes.kept.update(stepped.given.values() if stepped.count <= _CLOSELY else stepped.lost.values())
@@ -295,12 +317,14 @@ class Stepped:
         self.name = name
         self.site = site
         self.count = 0
+        self.frozen = True  #: whether all of it was whenever it stepped
         self.given: dict[int, int] = {}  #: all parameters by their identity, each with its node
         self.lost: dict[int, int] = {}  #: those that have never had a gradient other than zero
 
     def look(self, parameters: Sequence[Tensor], nodes: Nodes) -> None:
         """One more step: note which parameters have a gradient now, and until now had none."""
         self.count += 1
+        self.frozen = self.frozen and not any(p.requires_grad for p in parameters)
         for parameter in parameters:
             key = id(parameter)
             if key in self.given and key not in self.lost:

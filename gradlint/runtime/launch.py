@@ -135,7 +135,7 @@ def execute(request: Request, catalog: Catalog, explain: Explain) -> tuple[Run, 
                 imports.run_script(request.script, plans, helper)
         except BaseException as raised:
             error = raised
-    run = _ended(writing.run(recording), error)
+    run = _ended(writing.run(recording, whole=True), error)
     run = msgspec.structs.replace(
         run,
         ran=tuple(request.watched[i] for i in sorted(helper.seen)),

@@ -258,6 +258,8 @@ def _suspended_in_optimizers(tape: Tape, undo: ExitStack) -> None:
     def after(optimizer: Any, args: Any, kwargs: Any) -> None:
         if tape.suspended:
             tape.suspended = tape.off = False
+        elif not tape.off:
+            tape.demands.used(p for group in optimizer.param_groups for p in group["params"])  # a closure's gradients
 
     undo.callback(register_optimizer_step_pre_hook(before).remove)
     undo.callback(register_optimizer_step_post_hook(after).remove)

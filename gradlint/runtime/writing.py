@@ -42,9 +42,9 @@ _HOOKS = (
 )  # fmt: skip
 
 
-def run(recording: Recording) -> Run:
-    """Everything that a recording saw."""
-    writer = Writer(recording)
+def run(recording: Recording, *, whole: bool = False) -> Run:
+    """Everything that a recording saw; `whole`: of a program from its begin to its end."""
+    writer = Writer(recording, whole=whole)
     return Run(
         tape=writer.tape(),
         observations=tuple(writer.observations()),
@@ -62,8 +62,9 @@ def run(recording: Recording) -> Run:
 class Writer:
     """One tape being written."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, *, whole: bool) -> None:
         self.recording = recording
+        self.whole = whole and not recording.mode.stopped
         self.nodes = recording.nodes
         self.places = recording.places
         self.demands = recording.demands.kept[recording.first : recording.last]
@@ -279,6 +280,7 @@ class Writer:
                 retains=seen.retains or seen.create_graph,
                 early=seen.early,
                 cleared=self.places.span(seen.cleared) if seen.cleared >= 0 else None,
+                unused=tuple(self.ids[n] for n in seen.unused.values() if n in self.ids) if self.whole else (),
                 unknown="a hook on a module" if seen.kind in _HOOKS[1:] else "",
             )
 
@@ -307,7 +309,7 @@ class Writer:
         by_hand = self.recording.demands.by_hand
         for i, stepped in enumerate(self.recording.demands.steps.values(), len(self.demands)):
             lost = tuple(self.ids[n] for n in stepped.lost.values() if n in self.ids and n not in by_hand)
-            if lost and roots:
+            if roots and (lost or self.whole):
                 span = self.places.span(stepped.site)
                 yield Demand(
                     id=i,
@@ -319,6 +321,7 @@ class Writer:
                     targets=lost,
                     whole=True,
                     closed=len(lost) == len(stepped.given) and not self.nodes.truncated,
+                    unused=lost if stepped.frozen else (),
                 )
 
     def _target_label(self, number: int) -> str:
