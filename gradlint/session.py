@@ -51,6 +51,19 @@ class Trace:
         if isinstance(error, Exception):
             traced.explain(self.run, error, self._catalog)
 
+    @property
+    def going_on(self) -> bool:
+        """Whether the block is still running."""
+        return not self._done
+
+    def failed(self, error: Exception) -> None:
+        """The watched code ended with an exception that somebody caught before it came to the trace: explain it all the same."""
+        if self._recording.error is None:
+            self._recording.error, self._recording.ended_by = error, ender(error)
+            self.__dict__.pop("run", None)
+            self.__dict__.pop("findings", None)
+            traced.explain(self.run, error, self._catalog)
+
     @cached_property
     def run(self) -> Run:
         """What was seen. Raises `RuntimeError` while the block is still running."""
@@ -122,6 +135,8 @@ def check(model: Any, inputs: Any, target_layer: Any, score: Callable[[Any], Any
         "unreachable": "no gradient arrives",
     }
     text = f"{probe.name(model, target_layer)}: {words[kind]}"
+    if kind == "unreachable" and not found and probe.frozen(model, inputs):
+        return Checked(kind, found, f"{text}: every parameter of the model is frozen, and no input requires grad")
     return Checked(kind, found, text if kind == "connected" else f"{text}\n\n{shown(found, run)}".rstrip())
 
 
@@ -173,7 +188,7 @@ def shown(findings: Sequence[Finding], run: Run) -> str:
     """Findings as the report for people shows them."""
     view = View(_lines)
     lines = [line for finding in findings for line in (*full.finding_lines(finding, view), [])]
-    count = f"{len(findings) or 'no'} finding{'s' * (len(findings) != 1)}; {run.backwards} backwards ran"
+    count = f"{len(findings) or 'no'} finding{'s' * (len(findings) != 1)}; {run.backwards} backward{'s' * (run.backwards != 1)} ran"
     return full.paint(lines, color=False) + count + _unexplained(findings, run)
 
 

@@ -122,9 +122,8 @@ def _proved(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> Findin
 
 def evidence(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> dict[str, object]:
     """What was seen at the cut and at the demand."""
-    places = [(finding.file, finding.range), *((s.file, s.range) for s in finding.path)]
-    seen_at = {(span.file, Range.of(span)): flip for span, flip in flips.items()}
-    cut = next((seen_at[place] for place in places if place in seen_at), None)
+    places = [(finding.file, finding.range), *((s.file, s.range) for s in finding.path if s.role == "step")]
+    cut = next((flip for place in places for span, flip in flips.items() if _holds(place, span)), None)
     seen = one.observation
     demand: dict[str, object] = {"kind": one.demand.kind}
     if seen.raised:
@@ -136,6 +135,12 @@ def evidence(finding: Finding, one: Judged, flips: dict[Span, Flipped]) -> dict[
         told["input"] = {"shape": list(cut.shape), "requires_grad": True, "grad_fn": cut.grad_fn}
         told["output"] = {"requires_grad": False, "grad_fn": None}
     return told
+
+
+def _holds(place: tuple[str, Range], span: Span) -> bool:
+    """Whether a span lies in a place: `.detach()` in the chain that ends in `.numpy()`."""
+    inner = Range.of(span)
+    return span.file == place[0] and place[1].start <= inner.start and inner.end <= place[1].end
 
 
 def _shown(finding: Finding) -> Finding:

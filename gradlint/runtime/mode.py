@@ -362,7 +362,7 @@ class Tape(TorchFunctionMode):
     def _in_force(self, site: int) -> int:
         """The switch that gradients are off by; without one that was seen, the operation's own place."""
         number: int = getattr(self._switched, "number", 0)
-        return number or self._number(Switch(site, "gradients were off"))
+        return number or self._number(Switch(site, "a mode from outside the trace"))
 
 
 def _decorated(frame: Any) -> Any:

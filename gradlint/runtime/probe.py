@@ -41,6 +41,13 @@ def layer(
     return ("unreachable" if gradient is None else "connected" if bool(gradient.any()) else "zero"), None
 
 
+def frozen(model: Module, inputs: Any) -> bool:
+    """Whether there is nothing that a gradient could belong to."""
+    given = [p for p in model.parameters() if p.requires_grad]
+    parts = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, (list, tuple)) else (inputs,)
+    return not given and not any(isinstance(t, Tensor) and t.requires_grad for t in parts)
+
+
 def found(model: Module, target: Any) -> Module:
     """The layer: a module of the model, or its dotted name."""
     modules = dict(model.named_modules())

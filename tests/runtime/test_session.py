@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ def test_a_trace_in_use() -> None:
 
 
 TESTS = """
+import unittest
 import pytest
 import torch
 
@@ -116,6 +118,22 @@ def test_fails():
     y = x.detach() * 2
     y.sum().backward()
 
+@pytest.fixture
+def dead():
+    return torch.ones(2, requires_grad=True).detach()
+
+def test_fixture(dead):
+    dead.sum().backward()
+
+class TestUnit(unittest.TestCase):
+    def test_caught_by_unittest(self):
+        x = torch.ones(2, requires_grad=True)
+        x.data.sum().backward()
+
+@pytest.mark.xfail(raises=RuntimeError)
+def test_known():
+    torch.ones(2, requires_grad=True).detach().sum().backward()
+
 def test_silent():
     x = torch.ones(2, requires_grad=True)
     (x * 2).round().sum().backward()
@@ -126,22 +144,31 @@ def test_right():
 """
 
 
-def test_the_pytest_plugin(pytester: pytest.Pytester) -> None:
+def _listed(text: str) -> list[str]:
+    """The lines of TESTS that findings stand on, as the end of the run lists them."""
+    summary = text[text.rindex("= gradlint =") :]
+    written = TESTS.strip().splitlines()
+    return sorted(written[int(line) - 1].strip() for line in re.findall(r"test_it\.py:(\d+):\d+: error", summary))
+
+
+@pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_the_pytest_plugin(more: tuple[str, ...], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_it=TESTS)
     plain = pytester.runpytest_subprocess()
-    plain.assert_outcomes(passed=3, failed=1)
+    plain.assert_outcomes(passed=3, failed=3, xfailed=1)
     assert "gradlint:" not in plain.stdout.str()
-    result = pytester.runpytest_subprocess("--gradlint")
-    result.assert_outcomes(passed=3, failed=1)
-    result.stdout.fnmatch_lines(
-        [
-            "*gradlint: *test_it.py:10:9: detach:*",
-            "*test_it.py:10:9: error?detach?*",
-            "*test_it.py:15:5: error?zero-gradient?*",
-            "2 findings in 2 tests",
-        ]
-    )
-    assert "test_expected" not in result.stdout.str()
+    result = pytester.runpytest_subprocess("--gradlint", *more)
+    result.assert_outcomes(passed=3, failed=3, xfailed=1)
+    text = result.stdout.str()
+    assert _listed(text) == [
+        "(x * 2).round().sum().backward()",
+        "return torch.ones(2, requires_grad=True).detach()",
+        "x.data.sum().backward()",
+        "y = x.detach() * 2",
+    ]
+    assert "4 findings in 4 tests" in text
+    assert len(re.findall(r"^E +gradlint: ", text, re.MULTILINE)) == 3
+    assert "test_expected" not in text
 
 
 def test_what_data_outside_torch_hides_is_said() -> None:
