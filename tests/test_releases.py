@@ -211,3 +211,14 @@ def test_what_a_checkpoint_does_by_itself() -> None:
     with pytest.warns(UserWarning, match="use_reentrant"):
         out = torch.utils.checkpoint.checkpoint(layer, torch.rand(2, 3))
     assert out.requires_grad is not Catalog.load().default("torch.utils.checkpoint.checkpoint", "use_reentrant")
+
+
+def test_requirements_decide_and_the_cache_knows_it(tmp_path: Path) -> None:
+    file = tmp_path / "program.py"
+    file.write_text(KEPT, encoding="utf-8")
+    (tmp_path / "pyproject.toml").touch()
+    for release, rules in (("==1.13.1", ["mistimed-grad"]), (">=2", []), ("==1.13.1", ["mistimed-grad"])):
+        (tmp_path / "requirements.txt").write_text(f"torch{release}\n", encoding="utf-8")
+        for _ in range(2):  # the second time from the cache
+            outcome = api.run(api.Task((str(file),), config.load([file]), cache=tmp_path / "cache"))
+            assert [f.rule for f in outcome.report.findings] == rules
