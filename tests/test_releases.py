@@ -159,6 +159,12 @@ def test_a_wrong_release_is_told(tmp_path: Path, versions: str, told: str) -> No
     assert made.pins == ()
 
 
+def test_what_is_said_of_old_releases_names_its_source() -> None:
+    old = [row for each in Catalog.load().rows() for row in (*each.former, each) if row.until]
+    assert old
+    assert [row.name for row in old if not row.source] == []
+
+
 # --- what depends on the release of torch -----------------------------------------------------------------------------
 
 STEP = """\
