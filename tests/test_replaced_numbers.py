@@ -26,6 +26,12 @@ PROGRAMS = [
 ]
 
 
+def test_what_replaces_them_may_be_unknown(tmp_path: Path) -> None:
+    file = tmp_path / "program.py"
+    file.write_text(f"import mystery\n{HEAD}h.copy_(mystery.thing)\nh.sum().backward()\n", encoding="utf-8")
+    assert not api.check([file]).findings
+
+
 @pytest.mark.parametrize(("end", "rule"), PROGRAMS)
 def test_what_is_found_and_happens(tmp_path: Path, end: str, rule: str) -> None:
     program = HEAD + end

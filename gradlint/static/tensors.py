@@ -263,7 +263,10 @@ def change(m: Machine, value: Tensor, name: str, row: object, args: Args) -> Val
         if row.flow == "constant":
             flow, cause = Flow.ZEROES, "zero-gradient"
     gradients.written(m, value)
-    old = (flow, cause) if stays else (Flow.ZEROES, "zero-gradient")  # every number is replaced
+    old = (flow, cause)
+    if not stays:  # every number is replaced
+        known = all(isinstance(v, (Tensor, Array, Scalar)) or is_raw(v) for v in args.all())
+        old = (Flow.ZEROES, "zero-gradient") if known else (Flow.UNKNOWN, "")
     inputs = [Input(n, *old) for n in nodes_used(m, value)]
     inputs += [Input(n, flow, cause) for v in args.all() for n in nodes_used(m, v)]
     repoint(m, value, f".{name}()", inputs, args.span)
