@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradlint.engine.findings import Case
-from gradlint.engine.graph import CUTS, NOTHING, ZEROES, Graph
+from gradlint.engine.graph import CUTS, ZEROES, Graph
 from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
 from gradlint.finding import Finding
 from gradlint.tape import Demand, Edge, Flow
@@ -23,9 +23,13 @@ def lost_derivative(case: Case, demand: Demand, root: int) -> Finding | None:
     graph = case.graph
     ways = graph.towards(root)
     wanted = [v for v in sorted(ways) if ways[v] == CUTS and _second_order(graph, v)]
+    if not wanted:
+        return None
     roots = {r for d in graph.demands for r in d.roots}
+    reached = {v for r in roots for v, strength in graph.towards(r).items() if strength > CUTS}
+    places = {graph.values[v].span for v in reached if graph.values[v].gradient}
     for value in wanted:
-        if any(graph.towards(r).get(value, NOTHING) > CUTS for r in roots):
+        if value in reached or graph.values[value].span in places:  # a helper takes it, here only to measure a scale
             continue
         edges = frontier(graph, frozenset(graph.reach([value], CUTS)), root)
         if edges and edges[-1].cause not in STOPS:

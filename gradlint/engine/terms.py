@@ -7,8 +7,13 @@ from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, SELECTS, ZEROES, Graph, is_source
 from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding
-from gradlint.tape import Demand
+from gradlint.tape import Demand, Kind
 
+#: operations whose result says yes or no
+YES_OR_NO = frozenset((
+    "<", ">", "<=", ">=", "==", "!=", "&", "|", "^", "~", ".any()", ".all()", "torch.any()", "torch.all()",
+    "torch.logical_and()", "torch.logical_or()", "torch.logical_not()", "torch.isnan()", "torch.isfinite()",
+))  # fmt: skip
 MEANT = frozenset((".item()", ".tolist()", "int()"))  #: written to leave the graph, or to count
 
 
@@ -198,12 +203,27 @@ def loss(case: Case, demand: Demand) -> Finding | None:
     """
     graph = case.graph
     for root in demand.roots:
-        if graph.strength[root] not in (SELECTS, CUTS, ZEROES):
+        if graph.strength[root] not in (SELECTS, CUTS, ZEROES) or _is_mask(graph, root):
             continue
         level = ZEROES if graph.strength[root] == ZEROES else CUTS
         edges = frontier(graph, graph.live(level), root, level)
         own = edges and edges[-1].time > demand.since and edges[-1].cause != "grad-mode"
+        if own and edges[-1].cause == "detach" and _other_side(graph, demand, root):
+            continue
         if own and any(is_source(graph.values[a]) for a in graph.towards(root)):
             message = f"what {demand.label} returns is a constant for autograd"
             return cut_claim(case, demand, graph.way(edges, root), message, contract="dead-loss", likely=True)
     return None
+
+
+def _is_mask(graph: Graph, root: int) -> bool:
+    """Whether a value says yes or no: a function that finds a loss of something is none."""
+    return bool(graph.into[root]) and all(edge.op in YES_OR_NO for edge in graph.into[root])
+
+
+def _other_side(graph: Graph, demand: Demand, root: int) -> bool:
+    """Whether a loss that stops one of its arguments passes the gradient to another, which had none when it came in."""
+    return any(
+        strength > ZEROES and graph.values[v].time < demand.since and graph.values[v].kind == Kind.TENSOR
+        for v, strength in graph.towards(root).items()
+    )

@@ -22,6 +22,7 @@ from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.counters import Count
 from gradlint.static.machine import Machine
+from gradlint.static.sites import below
 from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import (
     Alt,
@@ -48,6 +49,7 @@ from gradlint.static.values import (
     dict_items,
     is_raw,
     options,
+    suite_of,
 )  # fmt: skip
 from gradlint.tape import Span
 
@@ -180,6 +182,8 @@ def _of_module(m: Machine, value: ModuleObj, name: str) -> Val:
         return submodule
     if name == "__name__":
         return value.program.name
+    if name == "__dict__":
+        return containers.module_dict(value)
     made = Unknown(f"{value.program.name}.{name}")
     m.store.keep(value, name, made)
     return made
@@ -291,7 +295,8 @@ def write(m: Machine, frame: Frame, receiver: Val, name: str, value: Val, span: 
                 return
             modules.before_write(m, receiver, name, value, span)
             flags.set_on_module(m, frame, receiver, name, value, span)
-            m.set(receiver, name, value)
+            if not _set_by_class(m, frame, receiver, name, value, span):
+                m.set(receiver, name, value)
             if value is None:
                 m.keep_absent(receiver, name)
         case Unknown() | ClassObj() | ModuleObj() | Function():
@@ -325,6 +330,19 @@ def _property_set(m: Machine, frame: Frame, receiver: Instance, name: str, value
         calls.call(m, declared.more, Args(span, frame, [receiver, value]))
         return True
     return False
+
+
+def _set_by_class(m: Machine, frame: Frame, receiver: Instance, name: str, value: Val, span: Span) -> bool:
+    """Run the `__setattr__` of a class of the project that asks for this name; whether it put something there."""
+    declared, owner = classes.find(m, receiver.cls, "__setattr__")
+    if not isinstance(declared, Function):
+        return False
+    asked = (constant.text for test in below(suite_of(declared), p.Compare) for constant in below(test, p.Const))
+    if repr(name) not in asked:
+        return False
+    before = receiver.cells.get(name, MISSING)
+    calls.call(m, classes.bind(m, declared, receiver, owner), Args(span, frame, [name, value]))
+    return receiver.cells.get(name, MISSING) is not before
 
 
 # --- truth and identity ----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ ALTERNATIVES = 5  #: known alternatives of one value
 ORIGINS = 50  #: how far back an unknown value is traced through what it was read from
 REHEARSALS = 40  #: hooks that are looked at where the program misses something
 CONTENT = 400  #: items that a container keeps apart
+UNKNOWN_KEYS = 20  #: keys nobody knows whose values a dict keeps apart
 
 
 class BudgetHit(BaseException):

@@ -158,7 +158,7 @@ def enter(m: Machine, frame: Frame, context: Val, span: Span) -> Val:
     """`with context as value` for contexts of libraries: the value."""
     if isinstance(context, Instance):
         return context.cells.get("$enter", context)
-    return context if isinstance(context, Unknown) else Unknown("context", context)
+    return context if isinstance(context, (Unknown, Tensor)) else Unknown("context", context)
 
 
 def exception_bases(kind: str) -> set[str]:

@@ -27,6 +27,7 @@ from gradlint.static.values import (
     Instance,
     Lib,
     ListObj,
+    ModuleObj,
     Partial,
     Scalar,
     Super,
@@ -445,6 +446,8 @@ def _globals(m: Machine, args: Args) -> Val:
 
 def _vars(m: Machine, args: Args) -> Val:
     value = args.get(0)
+    if isinstance(value, ModuleObj):
+        return containers.module_dict(value)
     return containers.instance_dict(m, value) if isinstance(value, Instance) else _globals(m, args)
 
 

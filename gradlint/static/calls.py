@@ -81,12 +81,21 @@ def call(m: Machine, callee: Val, args: Args) -> Val:
         case Mode():
             return modes.decorate(m, callee, args)
         case Alt():
-            return m.alternatives(callee, lambda option: call(m, option, args))
+            return _call_one_of(m, callee, args)
         case Unknown():
             return _call_unknown_value(m, callee, args)
         case None:
             raise Raised("'NoneType' object is not callable", kind="TypeError", place=m.absent)
     return unknown_call(m, callee, args, m.text(args.span))
+
+
+def _call_one_of(m: Machine, callee: Alt, args: Args) -> Val:
+    """One of several things is called; `loss.backward` of what may be one tensor or another asks once, whichever it is."""
+    losses = [demands.differentiated(option) for option in callee.options]
+    if all(loss is not None for loss in losses):
+        demands.backward(m, [Alt(tuple(losses))], args)
+        return None
+    return m.alternatives(callee, lambda option: call(m, option, args))
 
 
 def _partial_args(callee: Partial, args: Args) -> Args:

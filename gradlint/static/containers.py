@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradlint.static import attributes, calls, hooks, overwrites, tensors, unknowns
+from gradlint.static import program as p
 from gradlint.static.arguments import Args
-from gradlint.static.budget import CONTENT, UNROLL_KNOWN
+from gradlint.static.budget import CONTENT, UNKNOWN_KEYS, UNROLL_KNOWN
 from gradlint.static.joins import join_values, same
 from gradlint.static.machine import Machine
 from gradlint.static.operators import plain
@@ -28,6 +29,7 @@ from gradlint.static.values import (
     Instance,
     Lib,
     ListObj,
+    ModuleObj,
     Raised,
     Scalar,
     Tensor,
@@ -88,9 +90,7 @@ def sequence(m: Machine, frame: Frame, value: Val, span: Span) -> tuple[list[Val
         case Generator():
             return calls.run_generator(m, value), True
         case Alt():
-            known = [sequence(m, frame, o, span) for o in value.options if o is not None]
-            longest = max(known, key=lambda k: len(k[0]), default=([], False))
-            return longest[0], longest[1] and len(known) == 1
+            return _one_of(m, [sequence(m, frame, o, span) for o in value.options if o is not None])
         case Tensor() | Array():
             return [tensors.element(m, value, None, span)], False
         case Instance():
@@ -100,6 +100,17 @@ def sequence(m: Machine, frame: Frame, value: Val, span: Span) -> tuple[list[Val
         case None:
             raise Raised("'NoneType' object is not iterable", kind="TypeError", place=m.absent)
     return [Scalar()] if isinstance(value, (range, str, bytes, Scalar)) else [Unknown("element", value)], False
+
+
+def _one_of(m: Machine, known: list[tuple[list[Val], bool]]) -> tuple[list[Val], bool]:
+    """The elements of one of several iterables: as many as the longest has, each what any of them may have there."""
+    if len(known) == 1:
+        return known[0]
+    longest = max((elements for elements, _ in known), key=len, default=[])
+    return [
+        join_values(m, [elements[min(i, len(elements) - 1)] for elements, _ in known if elements])
+        for i in range(len(longest))
+    ], False
 
 
 def _iterate_instance(m: Machine, frame: Frame, value: Instance, span: Span) -> tuple[list[Val], bool]:
@@ -299,12 +310,15 @@ def set_position(m: Machine, receiver: ListObj, index: Val, value: Val) -> None:
 
 def set_key(m: Machine, receiver: DictObj, key: Val, value: Val, span: Span) -> None:
     """`receiver[key] = value` for a dict; under an unknown key it may be any, so it may replace what another one holds."""
+    apart = True
     if isinstance(key, (Scalar, Unknown, Alt)):
         m.set(receiver, OPEN, True)
-        for other, held in dict_items(receiver):
-            if isinstance(other, (Scalar, Unknown, Alt)) and other is not key:
-                m.set(receiver, ("k", other), join_values(m, [held, value]))
-    m.set(receiver, ("k", _hashable(key)), value)
+        others = [(k, v) for k, v in dict_items(receiver) if isinstance(k, (Scalar, Unknown, Alt)) and k is not key]
+        for other, held in others:
+            m.set(receiver, ("k", other), join_values(m, [held, value]))
+        apart = len(others) < UNKNOWN_KEYS  # else it is what any of the others may be
+    if apart:
+        m.set(receiver, ("k", _hashable(key)), value)
     shown = receiver.cells.get("$view")
     if isinstance(shown, Instance) and isinstance(key, str):  # `module._parameters[name] = tensor`
         m.set(shown, key, value)
@@ -437,6 +451,18 @@ def instance_dict(m: Machine, value: Instance) -> DictObj:
         if isinstance(key, str) and not key.startswith("$") and held is not MISSING:
             made.cells["k", key] = held
     made.cells[OPEN] = True
+    return made
+
+
+def module_dict(module: ModuleObj) -> DictObj:
+    """`module.__dict__`, as it is now; what came by a star may be more than is known."""
+    made = DictObj()
+    for name, held in list(module.cells.items()):
+        if isinstance(name, str) and held is not MISSING:
+            made.cells["k", name] = held
+    imported = (s for s in module.program.body if isinstance(s, p.ImportFrom))
+    if any(alias.name == "*" for statement in imported for alias in statement.names):
+        made.cells[OPEN] = True
     return made
 
 

@@ -13,6 +13,7 @@ from gradlint.static.values import (
     Alt,
     DictObj,
     ListObj,
+    Native,
     Tensor,
     Unknown,
     Val,
@@ -53,6 +54,15 @@ def _retains(args: Args, position: int) -> bool:
     retain = args.get(position, "retain_graph", args.keywords.get("retain_variables"))  # its name before torch 0.2
     create = args.get(position + 1, "create_graph", False)
     return args.rest or (create is not False if retain is None else retain is not False)
+
+
+def differentiated(callee: Val) -> Val:
+    """What `callee`, a `loss.backward` that was read and not called yet, would differentiate; None if it is none."""
+    if isinstance(callee, Native) and callee.name == "backward" and isinstance(callee.receiver, Tensor):
+        return callee.receiver
+    if isinstance(callee, Unknown) and callee.name == "backward" and isinstance(callee.origin, Unknown):
+        return callee.origin
+    return None
 
 
 def root_node(m: Machine, value: Val) -> int | None:
@@ -126,7 +136,8 @@ def _taking_part(m: Machine, roots: Iterable[int], targets: list[tuple[int, str]
 
 
 def _want(m: Machine, nodes: Iterable[int]) -> None:
-    m.tape.wanted.update(nodes)
+    """Somebody wants the gradient of these: of every alternative where branches met."""
+    m.tape.wanted.update(v for node in nodes for v in m.tape.versions(node))
 
 
 def autograd_grad(m: Machine, args: Args) -> Val:

@@ -40,6 +40,11 @@ def expects(m: Machine, kind: DemandKind) -> bool:
     return not _now(m).isdisjoint(_OF_KIND.get(kind, ("RuntimeError",)))
 
 
+def anything(m: Machine) -> bool:
+    """Whether the program reckons with any error now."""
+    return bool(_now(m))
+
+
 def _now(m: Machine) -> frozenset[str]:
     found: frozenset[str] = m.state.cells.get(_CELL, frozenset())
     return found

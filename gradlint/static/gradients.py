@@ -32,7 +32,8 @@ def read(m: Machine, value: Tensor, span: Span) -> Val:
     if given is MISSING or given is None:
         node = value.cells[NODE]
         roots = m.state.cells["roots"]
-        made = hooks.gradient(m, roots[-1:], node, span, m.text(span), False)
+        outside = not m.whole and not roots  # the backward was done elsewhere, with a graph of its own or without
+        made = hooks.gradient(m, roots[-1:], node, span, m.text(span), None if outside else False)
         m.set(value, "$grad", made)
         m.set(made, "$grad_of", value)
         given = made
@@ -62,7 +63,8 @@ def use(m: Machine, value: Val, sure: bool = True) -> None:
         _use_kept(m, value, sure)
     elif value.cells.get("$guarded") is not True:
         m.store.delete(value, "$read")
-        span, time = read_at
+        span, time = (options(part)[0] for part in read_at)  # where branches met, one of the readings
+        sure = sure and not isinstance(read_at[0], Alt)
         if not _demand(m, value.cells["$grad_of"], span, time, sure):
             _use_kept(m, value, sure)
 
@@ -196,6 +198,18 @@ def replaced(m: Machine, old: object, new: Tensor) -> None:
     made_of = [edge.src for edge in m.tape.into[new.cells[NODE]]]
     if old.cells[NODE] not in m.tape.ancestors(made_of):
         m.set(m.state, ASSIGNED, (*m.state.cells.get(ASSIGNED, ()), old.cells[NODE]))
+
+
+def overwritten(m: Machine, value: Tensor, given: Iterable[int]) -> None:
+    """A parameter gets new numbers in place, made from other parameters, once a backward was done: a moving average."""
+    while isinstance(value.cells.get("$alias"), Tensor):
+        value = value.cells["$alias"]
+    node = value.cells[NODE]
+    if not m.tape.values[node].parameter or not m.state.cells.get("passes"):
+        return
+    sources = m.tape.ancestors(given, Flow.CUTS)
+    if any(m.tape.values[v].parameter and v != node for v in sources):
+        m.set(m.state, ASSIGNED, (*m.state.cells.get(ASSIGNED, ()), node))
 
 
 def stepped(m: Machine, optimizer: Val, parameters: Sequence[Tensor], span: Span) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from gradlint.static import calls, exposure, overwrites, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.budget import REHEARSALS, BudgetHit
+from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
 from gradlint.static.modes import entered
 from gradlint.static.recording import Input
@@ -31,6 +32,7 @@ from gradlint.static.values import (
     Tensor,
     Unknown,
     Val,
+    options,
 )  # fmt: skip
 from gradlint.tape import Flow, Hook, HookedCall, HookKind, Kind, Span
 
@@ -44,7 +46,7 @@ TENSORS, LOOSE = "tensor_hooks", "loose"
 
 
 class Registration:
-    """One hook that was registered. It only ever learns what happened in any branch: `fired`, `removed`."""
+    """One hook that was registered. It only ever learns what happened in any branch: `fired`, `removed`, `perhaps` not at all."""
 
     __slots__ = (
         "certain",
@@ -55,6 +57,7 @@ class Registration:
         "kind",
         "layer",
         "owner",
+        "perhaps",
         "removed",
         "span",
         "stack",
@@ -73,6 +76,7 @@ class Registration:
         self.keywords = args.keywords.get("with_kwargs") is True
         self.time = m.tape.tick()
         self.certain = m.whole and m.doubt == 0
+        self.perhaps = False
         self.fired: list[int] = []
         self.removed: list[tuple[Span, int]] = []
         m.hooks.append(self)
@@ -165,13 +169,15 @@ def after_forward(m: Machine, module: Instance, args: Args, output: Val) -> Val:
     """Run the forward hooks: what one returns replaces the output."""
     for hook in of(module, FORWARD):
         more = [_keywords(args)] if hook.keywords else []
-        given = Args(args.span, args.frame, [module, tuple(args.positional), *more, output])
+        handed = Args(args.span, args.frame, [module, tuple(args.positional), *more, output])
         before = m.state.cells.get("hook", False)
         m.set(m.state, "hook", True)
-        replaced = _run(m, hook, given)
+        replaced = _run(m, hook, handed)
         m.set(m.state, "hook", before)
-        if replaced is not None and not (isinstance(replaced, Unknown) and replaced.origin is None):
-            output = replaced
+        given = [o for o in options(replaced) if not (o is None or (isinstance(o, Unknown) and o.origin is None))]
+        if given:
+            stays = hook.perhaps or len(given) < len(options(replaced))
+            output = join_values(m, [output, *given] if stays else given)
     return output
 
 

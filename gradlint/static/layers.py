@@ -61,7 +61,10 @@ _BARE = (
     "torch.nn.Module",
 )
 #: modules that run the one they are given
-WRAPPERS = ("torch.nn.DataParallel", "torch.nn.parallel.DataParallel", "torch.nn.parallel.DistributedDataParallel")
+WRAPPERS = (
+    "torch.nn.DataParallel", "torch.nn.parallel.DataParallel", "torch.nn.parallel.DistributedDataParallel",
+    "apex.parallel.DistributedDataParallel",
+)  # fmt: skip
 
 
 # --- building --------------------------------------------------------------------------------------------------------
@@ -193,7 +196,8 @@ def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
 
     row = m.catalog.row(base)
     keeps = row is not None and saves(row)
-    owned = {str(key): held for key, held in value.cells.items() if _is_own(key) and isinstance(held, Tensor)}
+    known = row.parameters if row is not None and row.module and base.startswith("torch.nn.") else None
+    owned = {str(key): held for key, held in value.cells.items() if _is_own(key, known) and isinstance(held, Tensor)}
     weights = [Input(held.cells[NODE], saves=keeps and not key.startswith("bias")) for key, held in owned.items()]
     given = (
         gather(m, row, None, args)
@@ -218,8 +222,13 @@ def _run_layer(m: Machine, value: Instance, base: str, args: Args) -> Val:
     return made
 
 
-def _is_own(key: object) -> bool:
-    """A cell of a layer that its forward uses: whatever tensor stands there now, be it its parameter or another."""
+def _is_own(key: object, known: tuple[str, ...] | None) -> bool:
+    """A cell of a layer that its forward uses: whatever tensor stands there now, be it its parameter or another.
+
+    What else the program hangs on a layer whose parameters are known (a hook that keeps the output there) takes no part.
+    """
+    if known is not None:
+        return key in known or (bool(known) and isinstance(key, str) and key.startswith(("weight", "bias")))
     return isinstance(key, str) and (not key.startswith("$") or key == OWN)
 
 

@@ -13,6 +13,7 @@ from gradlint.static import (
     gradients,
     modes,
     modules,
+    named_modules,
     needs,
     overwrites,
     tensors,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 def call(m: Machine, name: str, args: Args) -> Val:
     """`name(args)`."""
     name = canonical(name)
-    run = builtin_functions.FUNCTIONS.get(name) or functions.FUNCTIONS.get(name)
+    run = builtin_functions.FUNCTIONS.get(name) or functions.FUNCTIONS.get(name) or named_modules.FUNCTIONS.get(name)
     if run is not None:
         return run(m, args)
     if name in modes.NAMES or name in modes.SWITCHES:

@@ -52,8 +52,8 @@ Seen = set[int]  #: objects that were visited, by id
 #: what a statement did to the flow of control
 NORMAL, RETURN, BREAK, CONTINUE = "normal", "return", "break", "continue"
 
-#: the cells of a module that list its hooks
-HOOK_LISTS = ("$hooks", "$pre_hooks", "$backward_hooks")
+#: the cells of a module, or of the run, that list hooks
+HOOK_LISTS = ("$hooks", "$pre_hooks", "$backward_hooks", "tensor_hooks", "loose")
 
 GRAD_ON = Mode(True, Span("", 0, 0, 0, 0), "")
 
@@ -361,9 +361,22 @@ class Machine:
             return self._join_nodes([v for v in values if v is not MISSING])
         if key == ITEMS:
             return self._join_content(obj, values)
-        if obj is self.state or key in HOOK_LISTS:
+        if key in HOOK_LISTS:
+            return self._join_hooks(obj.cells.get(key, MISSING), values)
+        if obj is self.state:
             return _join_state(key, values)
         return join_values(self, values)
+
+    def _join_hooks(self, before: Any, values: Sequence[Any]) -> Any:
+        """Hooks add up, those of some ways only perhaps; one that was there before and is missing in some way is gone."""
+        ways = [v if isinstance(v, tuple) else () for v in values]
+        known = before if isinstance(before, tuple) else ()
+        kept = [hook for hook in known if all(hook in way for way in ways)]
+        new = dict.fromkeys(hook for way in ways for hook in way if hook not in known)
+        for hook in new:
+            if not all(hook in way for way in ways):
+                hook.learn(self, perhaps=True, certain=False)
+        return (*kept, *new)
 
     def _join_nodes(self, nodes: Sequence[int]) -> int:
         distinct = list(dict.fromkeys(nodes))

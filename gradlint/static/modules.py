@@ -48,7 +48,7 @@ MODULE = "torch.nn.Module"
 _MODULE_BASES = frozenset((
     MODULE, "torch.nn.modules.Module", "torch.nn.modules.module.Module", "pytorch_lightning.LightningModule", "lightning.LightningModule",
     "lightning.pytorch.LightningModule", "pytorch_lightning.core.LightningModule", "transformers.PreTrainedModel",
-    "torch.nn.modules.loss._Loss", "torch.jit.ScriptModule",
+    "torch.nn.modules.loss._Loss", "torch.jit.ScriptModule", "apex.parallel.DistributedDataParallel",
 ))  # fmt: skip
 #: classes of torch.nn that are none; all others are, those with an underscore too (`_ConvNd`, `_WeightedLoss`)
 _NO_MODULES = frozenset(("Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer", "PackedSequence"))
@@ -322,13 +322,28 @@ def _call_with_hooks(m: Machine, value: Instance, args: Args) -> Val:
 
 
 def forward(m: Machine, value: Instance, args: Args) -> Val:
-    """The module's forward, without hooks."""
+    """The module's forward, without hooks: the one that the program put in its place, else that of its class."""
+    return m.alternatives(value.cells.get("forward", MISSING), lambda own: _own_forward(m, value, own, args))
+
+
+def _own_forward(m: Machine, value: Instance, own: Val, args: Args) -> Val:
+    if own is MISSING or isinstance(own, Unknown) or (isinstance(own, Native) and own.receiver is value):
+        return class_forward(m, value, args)
+    return _run_bound(m, own, args)
+
+
+def _run_bound(m: Machine, bound: Val, args: Args) -> Val:
+    """A forward with its receiver; not through `call`: that is how a program goes past the hooks."""
+    if isinstance(bound, Method):
+        return calls.call(m, bound.function, args.prepend(bound.receiver))
+    return calls.call(m, bound, args)
+
+
+def class_forward(m: Machine, value: Instance, args: Args) -> Val:
+    """The forward that a module has from its class."""
     declared, owner = classes.find(m, value.cls, "forward")
     if declared is not MISSING:
-        bound = classes.bind(m, declared, value, owner)
-        if isinstance(bound, Method):  # not through `call`: that is how a program goes past the hooks
-            return calls.call(m, bound.function, args.prepend(value))
-        return calls.call(m, bound, args)
+        return _run_bound(m, classes.bind(m, declared, value, owner), args)
     return layers.forward(m, value, library_name(m, value), args)
 
 
@@ -350,7 +365,7 @@ def method(m: Machine, value: Instance, name: str, args: Args) -> Val:
             return run(m, value, args)
         if short == "forward":
             hooks.called(m, value, args.span, m.tape.tick(), bypass=True)
-            return forward(m, value, args)
+            return class_forward(m, value, args)
         if short == "__init__":
             return library_init(m, value, name.rsplit(".", 1)[0] if "." in name else MODULE, args)
         if short == "__call__":

@@ -186,10 +186,9 @@ def instance(name: str, args: Args) -> Instance:
 
 
 def _given_back(row: Row, args: Args) -> Val:
-    """What the row says is handed back, wrapped or not: one argument, or everything that was given."""
-    if row.inputs:
-        return next((value for name, value in named(row, None, args) if name in row.inputs), None)
-    return args.positional[0] if len(args.positional) == 1 else tuple(args.positional)
+    """What the row says is handed back, wrapped or not: some arguments, or everything that was given."""
+    given = [v for name, v in named(row, None, args) if name in row.inputs] if row.inputs else args.positional
+    return given[0] if len(given) == 1 else tuple(given)
 
 
 def _given(row: Row, receiver: Val, args: Args) -> bool:

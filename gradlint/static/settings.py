@@ -9,9 +9,11 @@ import ast
 import json
 from collections.abc import Callable
 
-from gradlint.static import containers
+from gradlint.static import containers, expected
+from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
+from gradlint.static.sites import dotted
 from gradlint.static.values import OPEN, DictObj, Instance, Lib, ListObj, Raised, Scalar, Unknown, Val, dict_items
 
 PARSER = "argparse.ArgumentParser"
@@ -21,6 +23,8 @@ NAMED_DICTS = (
     "easydict.EasyDict", "munch.Munch", "munch.munchify", "addict.Dict", "box.Box", "attrdict.AttrDict",
     "ml_collections.ConfigDict", "ml_collections.config_dict.ConfigDict", "omegaconf.OmegaConf.create",
 )  # fmt: skip
+#: errors by which an object says that it has no more, or no such thing
+_PROTOCOL = ("StopIteration", "StopAsyncIteration", "AttributeError", "KeyError", "IndexError", "GeneratorExit")
 _ACTIONS = {"store_true": False, "store_false": True, "count": 0}
 
 
@@ -96,6 +100,30 @@ def _value(given: object) -> Val:
         case tuple():
             return tuple(_value(held) for held in given)
     return given
+
+
+def insisted(m: Machine, branch: tuple[p.Stmt, ...]) -> bool:
+    """Whether the branch about to run refuses an option that nobody gave: then somebody gives it, and nobody knows what."""
+    if m.absent is None or not branch or not isinstance(branch[-1], (p.Raise, p.Assert)):
+        return False
+    holder, name = m.absent
+    options = isinstance(holder, Instance) and isinstance(holder.cls, Lib) and holder.cls.name == NAMESPACE
+    if not options or holder.cells.get(name, m) is not None:
+        return False
+    m.set(holder, name, Scalar())
+    return True
+
+
+def refused(m: Machine, branch: tuple[p.Stmt, ...]) -> bool:
+    """Whether the branch about to run ends a whole run that nobody would start like that: its default settings are refused."""
+    if not m.whole or m.state.cells.get("trying") or expected.anything(m):
+        return False
+    last = branch[-1] if branch else None
+    return isinstance(last, p.Raise) and last.value is not None and _named(last.value) not in _PROTOCOL
+
+
+def _named(value: p.Expr) -> str:
+    return dotted(value.func if isinstance(value, p.Call) else value).rsplit(".", 1)[-1]
 
 
 def _add(m: Machine, parser: Instance, args: Args) -> None:

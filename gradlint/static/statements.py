@@ -19,6 +19,7 @@ from gradlint.static import (
     imports,
     modes,
     modules,
+    settings,
     storage,
     tensors,
     untaken,
@@ -147,6 +148,8 @@ def _raise(m: Machine, frame: Frame, node: p.Raise) -> str:
 def _assert(m: Machine, frame: Frame, node: p.Assert) -> str:
     test = evaluate(m, frame, node.test)
     if truth(m, test) is False and m.whole:
+        if settings.insisted(m, (node,)):
+            return _assert(m, frame, node)
         raise Raised("assertion", kind=EXPLICIT)
     narrow(m, frame, node.test, test, True)
     return NORMAL
@@ -202,10 +205,13 @@ def _import_from(m: Machine, frame: Frame, node: p.ImportFrom) -> str:
 def _if(m: Machine, frame: Frame, node: p.If) -> str:
     test = evaluate(m, frame, node.test)
     known = truth(m, test)
-    if known is not None:
+    chosen = node.body if known else node.orelse
+    if known is not None and settings.insisted(m, chosen):
+        return _if(m, frame, node)
+    if known is not None and not settings.refused(m, chosen):
         narrow(m, frame, node.test, test, known)
         untaken.pass_over(m, frame, node.orelse if known else node.body)
-        return block(m, frame, node.body if known else node.orelse)
+        return block(m, frame, chosen)
 
     def arm(body: tuple[p.Stmt, ...], outcome: bool) -> Callable[[], str]:
         def run() -> str:

@@ -147,6 +147,7 @@ def write(m: Machine, value: Tensor, name: str, given: Val, span: Span) -> None:
             gradients.assign(m, value, given, span)
         case "data":
             _past(m, value, ".data =", nodes_used(m, given), "data-attribute", span)
+            gradients.overwritten(m, value, nodes_used(m, given))
         case _:
             flags.set_on_tensor(m, name, given, span)
             m.set(value, name, given)
@@ -278,6 +279,7 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
     overwrites.written(m, value, span)
     needs.changed(m, value, span)
     storage.refused(m, value, span)
+    gradients.overwritten(m, value, [i.node for i in inputs])
     old = value.cells[NODE]
     leaf = m.tape.values[old].leaf and m.tape.requires[old] != "no"
     given = [i.node for i in inputs if i.node != old]

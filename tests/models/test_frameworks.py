@@ -34,6 +34,11 @@ TORCHCAM = "from torchcam.methods import GradCAM\n"
 ATTACK = "import torchattacks\nattack = torchattacks.PGD(model, eps=8 / 255)\n"
 ACCELERATE = "from accelerate import Accelerator\naccelerator = Accelerator(cpu=True)\nmodel = accelerator.prepare(model)\n"
 COMPOSED = "from torchvision import transforms as T\nx.requires_grad_(True)\nT.Compose([{0}])(x[0]).sum().backward()\n"
+APEX = (
+    "from apex import amp\nfrom apex.parallel import DistributedDataParallel\n"
+    "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+    "model, optimizer = amp.initialize(model, optimizer, opt_level='O1')\nmodel = DistributedDataParallel(model)\n"
+)
 #: library, program, the rule that is found; no rule: the program is right
 PROGRAMS = [
     ("pytorch_grad_cam", CAM.format("GradCAM") + "cam(input_tensor=x, targets=None)\n", ""),
@@ -61,6 +66,8 @@ PROGRAMS = [
     ("torchvision", COMPOSED.format("T.Resize(8), T.Lambda(lambda t: t.detach())"), "detach"),
     ("torchvision", COMPOSED.format("T.ToPILImage(), T.ToTensor()"), "numpy-round-trip"),
     ("torchvision", COMPOSED.format("T.Resize(8), lambda t: t + 1, T.Normalize([0.5] * 3, [0.5] * 3)"), ""),
+    ("apex", APEX + "with amp.scale_loss(model(x).sum(), optimizer) as loss:\n    loss.backward()\n", ""),
+    ("apex", APEX + "with amp.scale_loss(model(x).sum().detach(), optimizer) as loss:\n    loss.backward()\n", "detach"),
     ("torch", "torch.amp.GradScaler('cpu').scale(model(x).sum()).backward()\n", ""),
     ("torch", "torch.amp.GradScaler('cpu').scale(model(x).sum().detach()).backward()\n", "detach"),
 ]
