@@ -128,6 +128,7 @@ def test_a_library_that_asks(tmp_path: Path) -> None:
         ("from b import Base\ndef f(run):\n    run()\n", set()),
         ("from b import Base\ndef f(x):\n    x.run()\n", {"a.py:f"}),
         (KEPT.format(", step"), {"a.py:f"}),
+        (KEPT.format(", step=step"), {"a.py:f", "a.py:g"}),
         (KEPT.format(""), {"a.py:f", "a.py:g"}),
     ],
 )  # fmt: skip

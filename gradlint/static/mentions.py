@@ -85,9 +85,15 @@ def mentions(function: Function, qualname: str, known: Known) -> Mentions:
         elif isinstance(node, ast.Assign):
             kept += _kept(node)
     asks = asks or not (uses | reads).isdisjoint(known.asking)
+    bound -= {default.id for default in _defaults(function) if isinstance(default, ast.Name)}  # `def f(step=step)`
     uses |= {name for root, name in rooted if root not in bound}
     keeps = dict.fromkeys(keep for keep in kept if keep[1] not in bound)
     return Mentions(asks, tuple(sorted(uses)), tuple(sorted(reads)), tuple(keeps))
+
+
+def _defaults(function: Function) -> Iterator[ast.expr | None]:
+    yield from function.args.defaults
+    yield from function.args.kw_defaults
 
 
 def _root(node: ast.Attribute) -> Iterator[str]:
