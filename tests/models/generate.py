@@ -72,7 +72,8 @@ def generate() -> str:
 def _names_of(tables: dict[str, Any]) -> Iterator[str]:
     for name, row in tables.items():
         yield name
-        yield from row.get("aliases", ())
+        newest = row[-1] if isinstance(row, list) else row
+        yield from newest.get("aliases", ())
 
 
 def _order(name: str) -> tuple[str, str]:
