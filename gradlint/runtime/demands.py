@@ -110,14 +110,18 @@ class Demands:
     @unobserved
     def _begin(self, roots: Any, args: Sequence[Any], kwargs: dict[str, Any],
                frame: Any) -> tuple[Seen, list[Tensor], list[Tensor]]:  # fmt: skip
-        given = dict(zip(("grad_tensors", "keep_graph", "create_graph", "inputs"), args, strict=False))
+        given = dict(zip(("grad_tensors", "keep_graph", "create_graph", "inputs", "allow_unused"), args, strict=False))
         inputs = [t for t in (given.get("inputs") or ()) if isinstance(t, Tensor)]
         outputs = [t for t in roots if isinstance(t, Tensor)]
         kind = "backward" if kwargs.get("accumulate_grad") else "autograd.grad"
         site = self.places.here(frame)
         nodes = self.nodes
         found = [nodes.of(t) for t in outputs]
-        seen = Seen(kind, site, nodes.moment, found, [nodes.of(t) for t in inputs])
+        targets = [nodes.of(t) for t in inputs]
+        if kind == "autograd.grad" and given.get("allow_unused") and len(targets) > 1:
+            flown = nodes.ancestors(found)  # the others may well be off the way
+            targets = [t for t in targets if t in flown] or targets
+        seen = Seen(kind, site, nodes.moment, found, targets)
         seen.create_graph = bool(given.get("create_graph"))
         seen.retains = bool(given.get("keep_graph"))
         nodes.recent.extend(found)
@@ -140,7 +144,8 @@ class Demands:
     def _gradients(self, seen: Seen, asked: Sequence[Tensor], result: Sequence[Any]) -> None:
         """What `autograd.grad` gave: outcomes, and nodes for the gradients."""
         look = self._sites[seen.kind, seen.site] <= _LOOKED_AT
-        seen.gradients = _outcomes(result, look=look)
+        outcomes = zip(_outcomes(result, look=look), asked, strict=False)
+        seen.gradients = tuple(outcome for outcome, t in outcomes if self.nodes.of(t) in seen.targets)
         for index, (gradient, _) in enumerate(zip(result, asked, strict=False)):
             if isinstance(gradient, Tensor):
                 self._gradient(seen, gradient, index)

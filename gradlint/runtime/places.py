@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
 import sys
 import sysconfig
 from functools import cached_property
 from pathlib import Path
 from types import CodeType, FrameType
+
+import torch
 
 from gradlint.tape import Span
 
@@ -229,7 +232,7 @@ def owner_of(file: str) -> int:
     """Whose a file is."""
     if file.startswith("<"):
         return USER if file in linecache.cache and not file.startswith("<frozen") else TORCH
-    if file.startswith(_OWN) or ("/torch/" in file.replace("\\", "/") and file.startswith(_LIBRARIES)):
+    if file.startswith((_OWN, *_TORCH)):
         return TORCH
     if file.startswith(_LIBRARIES) or "site-packages" in file or "dist-packages" in file:
         return LIBRARY
@@ -264,4 +267,7 @@ def _folders() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 _LIBRARIES, _STANDARD = _folders()
-_OWN = f"{Path(__file__).resolve().parent.parent}/"
+_OWN = f"{Path(__file__).resolve().parent.parent}{os.sep}"
+_TORCH = tuple(
+    f"{folder}{os.sep}" for folder in torch.__path__
+)  #: wherever it is installed: for the user, on PYTHONPATH

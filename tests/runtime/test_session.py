@@ -263,3 +263,23 @@ def test_a_trace_that_stops_early_does_not_say_never() -> None:
     with gradlint.trace() as whole:
         alternating()
     assert (early.findings, whole.findings) == ((), ())
+
+
+def test_torch_is_torch_wherever_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradlint.runtime.places._LIBRARIES", ("/elsewhere/",))
+    with gradlint.trace() as t:
+        w = torch.ones(2, requires_grad=True)
+        (w.sum() + w.detach().exp().sum()).backward()  # type: ignore[no-untyped-call]
+    assert [f.rule for f in t.findings] == ["dead-loss-term"]
+
+
+def test_of_several_targets_some_may_be_unused() -> None:
+    with gradlint.trace() as t:
+        used, spare = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+        torch.autograd.grad((used * 2).sum(), [used, spare], allow_unused=True)
+        torch.autograd.grad((used * 2).sum(), [used, spare], materialize_grads=True)
+    assert t.findings == ()
+    with contextlib.suppress(RuntimeError), gradlint.trace() as t:
+        used, spare = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+        torch.autograd.grad((used * 2).sum(), [used, spare])
+    assert [f.rule for f in t.findings] == ["off-path-target"]
