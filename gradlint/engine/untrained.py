@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from gradlint.engine import past, paths
 from gradlint.engine.findings import Case, Claim, finding
-from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph
-from gradlint.engine.verdict import cut_claim, frontier
+from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, Way
+from gradlint.engine.verdict import STOPS, cut_claim, frontier, suspicion
 from gradlint.finding import Finding, Step
-from gradlint.tape import Capture, Demand, Edge, Value
+from gradlint.tape import Capture, Demand, Edge, Flow, Value
 
 #: operations that give the very tensor where it is as they want it already
 MAY_RETURN_ITSELF = frozenset((
@@ -32,14 +32,12 @@ def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding
     for target, strength in best.items():
         if strength not in (SELECTS, CUTS, ZEROES) or graph.values[target].requires_grad != "yes":
             continue
-        root = next(r for r in demand.roots if graph.towards(r).get(target, NOTHING) == strength)
         if any(graph.towards(r).get(target, NOTHING) > NOTHING for r in broken):
             continue
-        level = ZEROES if strength == ZEROES else CUTS
-        edges = frontier(graph, frozenset(graph.reach([target], level)), root, level)
-        if not edges:
+        found_way = _way(graph, demand, target, strength)
+        if found_way is None:
             continue
-        way = graph.way(edges, root, target)
+        root, way = found_way
         message = f"the optimizer steps {graph.values[target].label}, and no backward of this run reaches it"
         if way.frontier.cause == "remade" and graph.towards(root).get(way.frontier.dst, NOTHING) <= CUTS:
             continue  # a moving average: nobody wants a gradient of the new one either
@@ -56,6 +54,18 @@ def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding
         if found is not None:
             places.setdefault((found.file, found.range), found)
     return list(places.values()) or [f for f in (_overwritten(case, demand, best),) if f is not None]
+
+
+def _way(graph: Graph, demand: Demand, target: int, strength: int) -> tuple[int, Way] | None:
+    """From a parameter to the root where the cut on the way can least have been meant, the first of them."""
+    level = ZEROES if strength == ZEROES else CUTS
+    live = frozenset(graph.reach([target], level))
+    best: tuple[int, Way] | None = None
+    for root in (r for r in demand.roots if graph.towards(r).get(target, NOTHING) == strength):
+        edges = frontier(graph, live, root, level)
+        if edges and (best is None or suspicion(edges[-1]) > suspicion(best[1].frontier)):
+            best = root, graph.way(edges, root, target)
+    return best
 
 
 def unregistered(case: Case, demand: Demand) -> Iterator[Finding]:
@@ -104,9 +114,17 @@ def _idle(case: Case, demand: Demand) -> Finding | None:
     if written is not None:
         message = f"the optimizer steps {graph.values[used[0]].label}, and no backward of this run reaches it"
         return cut_claim(case, demand, written, message, contract="untrained")
-    steps = [paths.taken(graph, used[0], demand.time), *_ends(graph, used[0], demand.roots)]
+    steps = [paths.taken(graph, used[0], demand.time), *_left(graph, used), *_ends(graph, used[0], demand.roots)]
     message = f"{demand.label} steps parameters that send nothing to any loss of this run: they never get a gradient"
     return finding(case, Claim("untrained", "", demand.span, message, paths.ended(steps, demand)))
+
+
+def _left(graph: Graph, targets: Iterable[int]) -> list[Step]:
+    """Where what lives by the parameters first leaves the graph: to a number, an index, an array."""
+    live = graph.reach(targets, CUTS)
+    lost = [e for v in live for e in graph.out[v] if e.dst not in live and e.flow == Flow.CUTS and e.cause not in STOPS]
+    first = min(lost, key=lambda e: e.time, default=None)
+    return [] if first is None else [paths.cut_step(first)]
 
 
 def _all_frozen(case: Case, demand: Demand) -> Finding | None:
@@ -127,7 +145,7 @@ def _all_frozen(case: Case, demand: Demand) -> Finding | None:
 def _ends(graph: Graph, value: int, roots: Iterable[int]) -> list[Step]:
     """The last name given to what lives by a value and goes into no root: the term that was forgotten."""
     used = {a for r in roots for a in graph.towards(r)}
-    live = graph.reach([value], CUTS) - used
+    live = graph.reach([value], CUTS) - used - {value}
     named = [c for v in live for c in graph.captures.get(v, ()) if c.kind == "variable"]
     last = max(named, key=lambda c: c.time, default=None)
     return [] if last is None else [paths.step("cause", last.span, f"{last.label} goes into no loss")]

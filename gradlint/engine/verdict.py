@@ -60,10 +60,10 @@ def frontier(graph: Graph, live: AbstractSet[int], end: int, level: int = CUTS) 
     edges = graph.frontier(live, end, level)
     last = _dead_stretch(graph, live, end)
     near = [e for e in edges if e.dst in last] or edges
-    return sorted(near, key=_suspicion)
+    return sorted(near, key=suspicion)
 
 
-def _suspicion(edge: Edge) -> int:
+def suspicion(edge: Edge) -> int:
     """How little a cut can have been meant."""
     return 0 if edge.cause == "no-create-graph" else 1 if edge.cause in STOPS else 2
 

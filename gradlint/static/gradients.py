@@ -47,7 +47,20 @@ def guard(m: Machine, value: Tensor) -> bool | None:
     if value.cells.get("$grad_of", MISSING) is MISSING:
         return False
     m.set(value, "$guarded", True)
+    _never_there(m, value)
     return None
+
+
+def _never_there(m: Machine, value: Tensor) -> None:
+    """A test of `.grad` demands nothing; of what certainly is no leaf it is in vain, and PyTorch warns (torch 2.13)."""
+    owner, read_at, roots = value.cells["$grad_of"], value.cells.get("$read"), m.state.cells["roots"]
+    if not (roots and m.whole and not m.doubt and isinstance(owner, Tensor) and isinstance(read_at, tuple)):
+        return
+    node = owner.cells[NODE]
+    known = m.tape.values[node]
+    plain = not (known.leaf or known.joined or owner.cells.get("$retained") or "$moved" in owner.cells)
+    if plain and m.tape.requires[node] == "yes" and isinstance(read_at[0], Span) and _certain(m, owner):
+        record(m, "grad-read", read_at[0], roots, [node], [known.label], retained=False, certain=False)
 
 
 def use(m: Machine, value: Val, sure: bool = True) -> None:

@@ -77,6 +77,8 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Ins
         return _chained(m, row, op, holder, args)
     if row.inplace and receiver is None and isinstance(args.get(0), Tensor):
         return _in_place(m, row, op, args)
+    if row.inplace and receiver is None and isinstance(args.get(0), Array):
+        return _into_array(m, op, args)
     if row.mode == "no-grad":
         return _without_grad(m, row, op, [v for v in (receiver, *args.all()) if v is not None], args)
     if row.flow == "unknown":
@@ -118,6 +120,17 @@ def _in_place(m: Machine, row: Row, op: str, args: Args) -> Val:
     overwrites.written(m, written, args.span)
     needs.changed(m, written, args.span)
     return written
+
+
+def _into_array(m: Machine, op: str, args: Args) -> None:
+    """`np.copyto(a, b)`, `np.add.at(a, i, b)`: what flows in is added to what the array was."""
+    written: Array = args.get(0)
+    rest = tuple(v for v in args.all() if v is not written)
+    given = [n for v in (written, *rest) for n in nodes_used(m, v)]
+    if given:
+        leaving = (m.tape.values[n].kind == Kind.TENSOR for n in given)
+        inputs = [Input(n, Flow.CUTS, "numpy") if cut else Input(n) for n, cut in zip(given, leaving, strict=True)]
+        m.set(written, NODE, compute(m, op, inputs, args.span, Kind.ARRAY))
 
 
 def _without_grad(m: Machine, row: Row, op: str, given: list[Val], args: Args) -> Val:
