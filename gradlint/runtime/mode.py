@@ -26,6 +26,7 @@ from gradlint.runtime.nodes import (
     INEXACT,
     LEAF,
     NUMBER,
+    PARAMETER,
     REMADE,
     ZERO,
     Nodes,
@@ -166,6 +167,8 @@ class Tape(TorchFunctionMode):
         if same and requires and is_leaf(out):
             self._written_leaf(known, parents, site, out)
             return
+        if same and not requires:
+            self._written_alias(out, parents)
         flags = 0
         switch = 0
         if requires:
@@ -193,7 +196,29 @@ class Tape(TorchFunctionMode):
         sources = [p for p in parents if p != own and nodes.flags(p) & (GRAD | GRADIENT) == GRAD]
         if sources:
             flags = nodes.flags(own) | LEAF | DISABLED
-            nodes.put(out, nodes.add(sources, site, known, flags, self._in_force(site)))
+            made = nodes.add(sources, site, known, flags, self._in_force(site))
+            nodes.put(out, made)
+            self._averaged(own, parents, made)
+
+    def _written_alias(self, out: Tensor, parents: Sequence[int]) -> None:
+        """`slow.data.mul_(m).add_(fast.data)`: what is written through a detached alias is the parameter's."""
+        own = self.nodes.find(out)
+        while own is not None and not self.nodes.flags(own) & PARAMETER:
+            node = self.nodes.node(own)
+            own = node.parents[0] if node.parents and _goes_on(node.known) else None
+        if own is not None:
+            self._averaged(own, parents, own)
+
+    def _averaged(self, parameter: int, parents: Sequence[int], made: int) -> None:
+        """A parameter gets new numbers, made from other parameters, once a backward was done: the program trains it by hand."""
+        by_hand, flags = self.demands.by_hand, self.nodes.flags
+        if parameter not in by_hand and self.demands.backwards:
+            others = (a for a in self.nodes.ancestors(parents) if a != parameter)
+            if not any(flags(a) & PARAMETER for a in others):
+                return
+            by_hand.add(parameter)
+        if parameter in by_hand:
+            by_hand.add(made)
 
     def _written_base(self, base: Tensor, node: int, known: Known, site: int) -> None:
         """A write through a view changes the base too."""
@@ -391,3 +416,8 @@ def shared(result: Any) -> bool:
     if isinstance(result, (str, bytes)):
         return len(result) < _SHORT
     return result is None or isinstance(result, bool) or (isinstance(result, int) and -6 < result <= _SMALL)
+
+
+def _goes_on(known: Known | None) -> bool:
+    """Whether a node is a detached alias of its first parent, or the same after it was written."""
+    return known is not None and (known.inplace or known.row.cause in ("detach", "data-attribute"))

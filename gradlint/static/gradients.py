@@ -215,9 +215,7 @@ def replaced(m: Machine, old: object, new: Tensor) -> None:
 
 def overwritten(m: Machine, value: Tensor, given: Iterable[int]) -> None:
     """A parameter gets new numbers in place, made from other parameters, once a backward was done: a moving average."""
-    while isinstance(value.cells.get("$alias"), Tensor):
-        value = value.cells["$alias"]
-    node = value.cells[NODE]
+    node = overwrites.unaliased(value).cells[NODE]
     if not m.tape.values[node].parameter or not m.state.cells.get("passes"):
         return
     sources = m.tape.ancestors(given, Flow.CUTS)
