@@ -80,11 +80,16 @@ def _added(graph: Graph, value: int, ways: dict[int, int]) -> Iterator[tuple[int
 
 
 def _of_one_network(graph: Graph, edge: Edge, other: int) -> bool:
-    """Whether the gradient and what it is added to come from the same parameters, and the latter from more than was asked for."""
-    asked = next((d for d in reversed(graph.demands)
-                  if d.kind == "autograd.grad" and d.time < edge.time and edge.src in d.roots), None)  # fmt: skip
+    """Whether the gradient and what it is added to come from the same parameters, and none of what was asked for does.
+
+    What `.grad` holds is not asked for in one place, and so is left.
+    """
+    here = (edge.span, edge.at)
+    asked = next(
+        (d for d in graph.demands if d.kind == "autograd.grad" and d.span in here and edge.src in d.roots), None
+    )
     if asked is None or not asked.targets:
         return False
-    mine, own = graph.sources(edge.src), graph.sources(other)
-    theirs = set().union(*(graph.sources(t) | {t} for t in asked.targets))
-    return any(graph.values[s].parameter for s in mine & own - theirs)
+    theirs = {a for target in asked.targets for a in graph.towards(target)}
+    both = graph.sources(edge.src) & graph.sources(other)
+    return any(graph.values[s].parameter for s in both - theirs)
