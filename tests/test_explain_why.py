@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import click.testing
 import pytest
+import torch
 
 from gradlint.catalog import Catalog
 from gradlint.cli import main
@@ -260,6 +262,15 @@ SAID = [
 ]
 
 
+@pytest.fixture
+def _always() -> Iterator[None]:
+    """PyTorch says each time what it says once in a process otherwise."""
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(False)
+
+
+@pytest.mark.usefixtures("_always")
 @pytest.mark.parametrize(("program", "rule"), SAID)
 def test_what_torch_says_here(program: str, rule: str) -> None:
     text = ""
