@@ -52,12 +52,14 @@ def frozen_derivative(case: Case, demand: Demand, root: int) -> Finding | None:
     An update is none of that: there the gradient is added to the very tensor that it was taken of (a step of an attack, of an
     inner loop, of a sampler), or to what was made of that tensor alone.
     """
+    if demand.kind != "backward":
+        return None
     graph = case.graph
     ways = graph.towards(root)
     taken = [e for v in ways for e in graph.into[v] if e.cause == NO_GRAPH and graph.strength[e.src] > CUTS]
     for edge in sorted(taken, key=lambda e: e.time):
         part = next((p for p, other in _added(graph, edge.dst, ways) if _of_one_network(graph, edge, other)), None)
-        if part is not None and demand.kind == "backward":
+        if part is not None:
             message = f"{name(case, demand, part)} is a constant in the loss {name(case, demand, root)}"
             return cut_claim(case, demand, graph.way([edge], root, over=part), message, contract="dead-term",
                              likely=not demand.whole)  # fmt: skip

@@ -11,6 +11,7 @@ from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
+    IDENTITY,
     Alt,
     Array,
     ClassObj,
@@ -95,7 +96,11 @@ def is_instance(m: Machine, value: Val, kind: Val) -> bool | None:
 def identity(m: Machine, args: Args) -> Val:
     """Equal for the same object: `id(p) in ids` chooses parameters."""
     value = args.get(0)
-    return id(value) if isinstance(value, (Instance, Tensor)) else Scalar()
+    if not isinstance(value, (Instance, Tensor)):
+        return Scalar()
+    if IDENTITY not in value.cells:
+        m.store.keep(value, IDENTITY, m.tape.tick())
+    return value.cells[IDENTITY]
 
 
 # --- decorators ------------------------------------------------------------------------------------------------------

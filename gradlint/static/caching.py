@@ -101,10 +101,9 @@ def _key(given: Sequence[Val], names: tuple[str, ...]) -> tuple[object, ...] | N
     for value in given:
         if isinstance(value, (Unknown, Scalar, Alt)):
             return None
-        plain = is_raw(value)
-        if not plain and not isinstance(value, (Instance, Tensor, Array, ClassObj)):
+        if not is_raw(value) and not isinstance(value, (Instance, Tensor, Array, ClassObj)):
             return None
-        parts.append((type(value), value if plain else id(value)))
+        parts.append((type(value), value))  # the object itself: it must live as long as what is kept for it
     return (*parts, names)
 
 

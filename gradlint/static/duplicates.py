@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
-from gradlint.static.values import NODE, Array, DictObj, Instance, ListObj, Tensor, Val, content
+from gradlint.static.values import IDENTITY, NODE, Array, DictObj, Instance, ListObj, Tensor, Val, content
 
 
 def deepcopy(m: Machine, args: Args) -> Val:
@@ -38,7 +38,7 @@ def _copy(m: Machine, value: Val, done: dict[int, Val]) -> Val:
             return value
     done[id(value)] = made
     for key, held in list(value.cells.items()):
-        if held is not MISSING:
+        if held is not MISSING and key != IDENTITY:
             made.cells[key] = _copy(m, held, done) if not str(key).startswith("$") or key == "$own" else held
     return made
 

@@ -29,7 +29,10 @@ class Exchange(NamedTuple):
 
 def note(m: Machine, old: Val, new: Val, span: Span) -> None:
     """An attribute of a module gets another module, or another parameter."""
-    before, after = _parameters(m, old), _parameters(m, new)
+    before = _parameters(m, old)
+    if not before:
+        return
+    after = _parameters(m, new)
     gone = tuple(p for p in before if not any(p is q for q in after))
     came = tuple(p for p in after if not any(p is q for q in before))
     if m.whole and not m.doubt and gone and came and not _made_of(m, came, gone):
