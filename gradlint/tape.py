@@ -97,7 +97,9 @@ class Edge(msgspec.Struct, frozen=True):
     )
     select: bool = False  #: src only chose the positions that were read: index, mask, condition of where
     saves: bool = False  #: the operation certainly keeps tensors for its backward, which the first backward frees
-    reason: Span | None = None  #: what makes a custom operation cut: the `return` of its backward
+    reason: Span | None = (
+        None  #: what makes it cut: the `return` of a custom backward, the `with` that entered the mode
+    )
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -167,7 +169,7 @@ class Demand(msgspec.Struct, frozen=True):
     cleared: Span | None = None  #: for grad-read: where the gradient was thrown away since the last backward
     since: int = 0  #: with cleared: the moment; for loss-return: when the function began
     kept: int = -1  #: with cleared: the gradient itself, where the program uses it by a name of its own
-    raises: bool = False  #: for hook-read: the program fails here
+    raises: bool = False  #: for hook-read and grad-read: the program fails here, if what is read is not there
     closed: bool = False  #: for optimizer: only known code has had its parameters, so all backwards are on the tape
     #: for backward: parameters whose gradient from here no optimizer steps with; for optimizer: what it steps, if all of it
     #: was frozen whenever it did

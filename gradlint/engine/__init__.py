@@ -132,12 +132,17 @@ def _of_root(case: Case, demand: Demand, root: int) -> Finding | None:
 
 
 def _judged(case: Case, demand: Demand) -> list[int]:
-    """The targets a demand is judged by: a parameter never is, at a single demand, unless all it asks for are lost."""
+    """The targets a demand is judged by: a parameter never is, at a single demand, unless all it asks for are lost.
+
+    A gradient that is read fails the program if no backward so far has left one, be it a parameter's or not.
+    """
     graph = case.graph
     plain = [t for t in demand.targets if not graph.values[t].parameter]
-    if plain or demand.kind != "autograd.grad" or not demand.roots:
+    needed = demand.kind == "autograd.grad" or (demand.kind == "grad-read" and demand.raises)
+    if plain or not needed or not demand.roots:
         return plain
-    reached = any(graph.towards(r).get(t, NOTHING) > CUTS for r in demand.roots for t in demand.targets)
+    live = [t for t in demand.targets if graph.strength[t] > NOTHING]
+    reached = any(graph.towards(r).get(t, NOTHING) > CUTS for r in demand.roots for t in live)
     return [] if reached else list(demand.targets[:1])
 
 

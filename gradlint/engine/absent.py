@@ -10,6 +10,7 @@ from gradlint.finding import Finding, Step
 from gradlint.tape import Demand, Flow, Span, Value
 
 PLAIN = "made without requires_grad=True"
+FROZEN = "requires_grad switched off"
 KEEPS = ("hook", "attribute", "item", "append")
 
 
@@ -22,7 +23,7 @@ def no_graph(case: Case, demand: Demand, root: int) -> Finding | None:
     if not demand.whole and any(v.leaf and not v.frozen_at and not v.span.file for v in made_of):
         return None
     frozen = sorted({v.frozen_at for v in made_of if v.frozen_at is not None})
-    causes = [paths.step("cause", span, "requires_grad switched off") for span in frozen[-3:]]
+    causes = [paths.step("cause", span, FROZEN) for span in frozen[-3:]]
     place = frozen[-1] if frozen else _created(made_of, demand)
     if place != demand.span and not frozen:
         causes = [paths.step("cause", place, PLAIN)]
@@ -79,7 +80,7 @@ def plain_input(case: Case, demand: Demand, target: int) -> Finding | None:
     if not known or not demand.whole:
         return None
     place = value.frozen_at or value.span
-    steps = paths.ended([paths.step("cause", place, PLAIN)], demand)
+    steps = paths.ended([paths.step("cause", place, FROZEN if value.frozen_at else PLAIN)], demand)
     message = f"{name(case, demand, target)} does not require grad"
     return finding(case, Claim("no-graph", "", place, message, steps, likely=not demand.certain))
 

@@ -16,6 +16,8 @@ HOPS = ("hook", "attribute", "item", "append", "argument", "return", "read")
 TAKEN = ("hook", "attribute", "item", "append", "return", "argument", "variable", "closure", "read")
 #: what a value is called in a message
 NAMES = ("variable", "attribute", "item")
+#: what the reason of a cut is called, by its cause
+REASONS = {"custom-function": "the backward gives no gradient here"}
 LONGEST_LABEL = 80
 MOST_HOPS = 12
 
@@ -83,7 +85,7 @@ def _crossing(graph: Graph, edge: Edge, frontier: bool) -> Iterator[Step]:
     """What an edge itself shows: nothing where it carries."""
     if frontier or (edge.flow == Flow.CUTS and not edge.select):
         if edge.reason is not None:
-            yield step("cause", edge.reason, "the backward gives no gradient here")
+            yield step("cause", edge.reason, REASONS.get(edge.cause, "entered here"))
         yield cut_step(edge)
         if edge.at is not None:
             yield step("step", edge.at, graph.values[edge.dst].label)

@@ -105,8 +105,9 @@ def _demand(m: Machine, owner: Tensor, span: Span, time: int, sure: bool) -> boo
         return True
     where, since = cleared if cleared is not None and fresh else (None, 0)
     record(
-        m, "grad-read", span, roots, [node], [known.label], retained=retained, early=early, cleared=where, since=since
-    )
+        m, "grad-read", span, roots, [node], [known.label], retained=retained, early=early, cleared=where, since=since,
+        raises=sure and _in_sight(m, owner),
+    )  # fmt: skip
     return fresh
 
 
@@ -283,8 +284,12 @@ def _since(m: Machine, time: int) -> bool:
 
 
 def _certain(m: Machine, owner: Tensor) -> bool:
-    """Whether it is known all along what happened to this leaf: a whole run, no condition, no code from outside."""
+    """Whether it is known all along what happened to this leaf, and that it requires grad."""
+    return m.tape.requires[owner.cells[NODE]] == "yes" and _in_sight(m, owner)
+
+
+def _in_sight(m: Machine, owner: Tensor) -> bool:
+    """A whole run, no condition, no code from outside: what happened to a tensor is known all along."""
     if not m.whole or m.doubt or m.rehearsing or m.state.cells.get("trying") or m.outside_code:
         return False
-    known = m.tape.values[owner.cells[NODE]]
-    return m.tape.requires[known.id] == "yes" and not known.joined and id(owner) not in exposure.seen_outside(m)
+    return not m.tape.values[owner.cells[NODE]].joined and id(owner) not in exposure.seen_outside(m)

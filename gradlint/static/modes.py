@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
@@ -78,6 +79,23 @@ def entered(m: Machine, mode: Mode) -> Iterator[None]:
         yield
     finally:
         m.set(m.state, "mode", before)
+
+
+@contextmanager
+def through(m: Machine, before: Mode, entry: Span) -> Iterator[None]:
+    """Run a block whose `with` item may have switched the mode by a context of the project: the mode knows it then."""
+    switched = m.mode
+    if switched is before:
+        yield
+        return
+    known = copy(switched)
+    known.entry = entry
+    m.set(m.state, "mode", known)
+    try:
+        yield
+    finally:
+        if m.mode is known:
+            m.set(m.state, "mode", switched)
 
 
 def note_yield(m: Machine, frame: Frame) -> None:

@@ -77,8 +77,8 @@ def compute(m: Machine, op: str, inputs: Iterable[Input], span: Span, kind: Kind
         source = given[0].node
         return m.tape.remake(source, mode.span, m.text(span), m.tape.requires[source], mode.label, mode.cause)
     if mode.enabled is False and kind in (Kind.TENSOR, Kind.UNKNOWN) and given:
-        cut = [Input(g.node, Flow.CUTS, g.cause if g.flow == Flow.CUTS and g.cause else mode.cause, g.term, g.product, g.select)
-               for g in given]  # fmt: skip
+        cut = [Input(g.node, Flow.CUTS, g.cause if g.flow == Flow.CUTS and g.cause else mode.cause, g.term, g.product, g.select,
+                     reason=mode.entry) for g in given]  # fmt: skip
         by_mode = [c for c in cut if c.cause == mode.cause]
         if len(by_mode) == len(cut):
             return m.tape.result(kind, mode.span, m.text(span), mode.label, cut, at=span, gradient=gradient)

@@ -13,6 +13,7 @@ from gradlint.static import (
     calls,
     classes,
     containers,
+    contexts,
     counters,
     expected,
     hooks,
@@ -20,7 +21,6 @@ from gradlint.static import (
     modes,
     modules,
     settings,
-    storage,
     tensors,
     untaken,
 )  # fmt: skip
@@ -29,7 +29,7 @@ from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
 from gradlint.static.expressions import binary, compare, evaluate, narrow, truth
 from gradlint.static.machine import BREAK, CONTINUE, NORMAL, RETURN, Machine
-from gradlint.static.values import Alt, Frame, Function, Generator, Instance, Lib, Mode, Raised, Unknown, Val, options
+from gradlint.static.values import Frame, Function, Instance, Lib, Raised, Unknown, Val, options
 
 EXPLICIT = "raise"  #: the kind of a `Raised` that comes from a raise statement
 
@@ -366,54 +366,7 @@ def _loop(m: Machine, frame: Frame, turns: Any, orelse: tuple[p.Stmt, ...]) -> s
 
 
 def _with(m: Machine, frame: Frame, node: p.With) -> str:
-    return _enter(m, frame, node, 0)
-
-
-def _enter(m: Machine, frame: Frame, node: p.With, index: int) -> str:
-    if index == len(node.items):
-        return block(m, frame, node.body)
-    item = node.items[index]
-    context = evaluate(m, frame, item.context)
-    span = m.span(frame, item.context)
-
-    def inside(value: Val) -> str:
-        if item.target is not None:
-            attributes.assign(m, frame, item.target, value)
-        return _enter(m, frame, node, index + 1)
-
-    match context:
-        case Mode():
-            with modes.entered(m, context):
-                return inside(None)
-        case Generator():
-            return _around(m, context, inside)
-        case Instance() if not isinstance(context.cls, Lib):
-            return _managed(m, frame, context, span, inside)
-    unknown, mode = m.state.cells.get(storage.INSIDE_UNKNOWN, 0), m.mode
-    m.set(m.state, storage.INSIDE_UNKNOWN, unknown + isinstance(context, (Unknown, Alt)))
-    try:
-        with expected.during(m, expected.within(m, item.context)):
-            return inside(builtin.enter(m, frame, context, span))
-    finally:
-        m.set(m.state, storage.INSIDE_UNKNOWN, unknown)
-        if modes.is_stack(context):
-            m.set(m.state, "mode", mode)
-        if hooks.is_handle(context):
-            hooks.remove(m, context, span)
-
-
-def _around(m: Machine, generator: Generator, inside: Callable[[Val], str]) -> str:
-    signals: list[str] = []
-    calls.run_around(m, generator, lambda value: signals.append(inside(value)))
-    return signals[-1] if signals else NORMAL
-
-
-def _managed(m: Machine, frame: Frame, context: Instance, span: Any, inside: Callable[[Val], str]) -> str:
-    entered = calls.special_method(m, frame, context, "__enter__", span)
-    try:
-        return inside(context if entered is NotImplemented else entered)
-    finally:
-        calls.special_method(m, frame, context, "__exit__", span, None, None, None)
+    return contexts.enter(m, frame, node.items, lambda: block(m, frame, node.body))
 
 
 def _try(m: Machine, frame: Frame, node: p.Try) -> str:

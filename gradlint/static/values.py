@@ -277,13 +277,14 @@ class Super:
 class Mode:
     """A grad-mode object: `torch.no_grad()` before or after it is entered. `span` is where it was made."""
 
-    __slots__ = ("cause", "enabled", "inference", "label", "span")
+    __slots__ = ("cause", "enabled", "entry", "inference", "label", "span")
 
     def __init__(
         self, enabled: bool | None, span: Span, label: str, inference: bool = False, cause: str = "grad-mode"
     ) -> None:
         self.enabled = enabled
         self.cause = cause  #: who switched it: the program, or a library
+        self.entry: Span | None = None  #: the item of the `with` that entered it by a context of the project
         self.span = span
         self.label = label
         self.inference = inference
