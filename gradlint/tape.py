@@ -169,7 +169,7 @@ class Demand(msgspec.Struct, frozen=True):
     cleared: Span | None = None  #: for grad-read: where the gradient was thrown away since the last backward
     since: int = 0  #: with cleared: the moment; for loss-return: when the function began
     kept: int = -1  #: with cleared: the gradient itself, where the program uses it by a name of its own
-    raises: bool = False  #: for hook-read and grad-read: the program fails here, if what is read is not there
+    raises: bool = False  #: the program fails here, if what is read (hook-read, grad-read) or asked for is not there
     closed: bool = False  #: for optimizer: only known code has had its parameters, so all backwards are on the tape
     #: for backward: parameters whose gradient from here no optimizer steps with; for optimizer: what it steps, if all of it
     #: was frozen whenever it did

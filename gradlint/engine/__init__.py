@@ -23,6 +23,7 @@ __all__ = ["Verdict", "judge", "merge"]
 #: contracts of findings that leave the demand itself in order
 PASSING = ("dead-term", "dead-loss", "untrained", "other")
 _REMADE = "hidden-cut"
+_OF_PARAMETERS = ("autograd.grad", "grad-read")
 _RAISING = ("severed", "no-graph", "off-path", "non-leaf", "mistimed", "freed")
 _DIFFERENTIATES = ("backward", "autograd.grad", "grad-read", "training-step")
 
@@ -134,16 +135,20 @@ def _of_root(case: Case, demand: Demand, root: int) -> Finding | None:
 def _judged(case: Case, demand: Demand) -> list[int]:
     """The targets a demand is judged by: a parameter never is, at a single demand, unless all it asks for are lost.
 
-    A gradient that is read fails the program if no backward so far has left one, be it a parameter's or not.
+    Or unless the program fails there for want of a single gradient, be it a parameter's or not.
     """
     graph = case.graph
     plain = [t for t in demand.targets if not graph.values[t].parameter]
-    needed = demand.kind == "autograd.grad" or (demand.kind == "grad-read" and demand.raises)
-    if plain or not needed or not demand.roots:
+    if plain or demand.kind not in _OF_PARAMETERS or not demand.roots:
         return plain
-    live = [t for t in demand.targets if graph.strength[t] > NOTHING]
-    reached = any(graph.towards(r).get(t, NOTHING) > CUTS for r in demand.roots for t in live)
-    return [] if reached else list(demand.targets[:1])
+    lost = [t for t in demand.targets if not _reached(graph, demand, t)]
+    return lost[:1] if demand.raises or (demand.kind == "autograd.grad" and len(lost) == len(demand.targets)) else []
+
+
+def _reached(graph: Graph, demand: Demand, target: int) -> bool:
+    if graph.strength[target] == NOTHING:
+        return False
+    return any(graph.towards(r).get(target, NOTHING) > CUTS for r in demand.roots)
 
 
 def _of_target(case: Case, demand: Demand, target: int) -> Finding | None:

@@ -152,6 +152,7 @@ def autograd_grad(m: Machine, args: Args) -> Val:
     record(
         m, "autograd.grad", args.span, roots, [n for n, _ in asked_of], [label for _, label in asked_of],
         create_graph=create is True, retains=_retains(args, 3),
+        raises=not _may_be_unused(args) and gradients.in_sight(m, nodes),
     )  # fmt: skip
     _want(m, nodes)
     asked = roots if not nodes or any(m.kind_of(n) == Kind.UNKNOWN for n in nodes) else ()  # perhaps of any parameter

@@ -6,7 +6,7 @@ has no gradient before a backward reached it and after it was cleared; what only
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from gradlint.static import exposure, hooks, needs, overwrites, training
 from gradlint.static.arguments import Args
@@ -106,7 +106,7 @@ def _demand(m: Machine, owner: Tensor, span: Span, time: int, sure: bool) -> boo
     where, since = cleared if cleared is not None and fresh else (None, 0)
     record(
         m, "grad-read", span, roots, [node], [known.label], retained=retained, early=early, cleared=where, since=since,
-        raises=sure and _in_sight(m, owner),
+        raises=sure and in_sight(m, [node]),
     )  # fmt: skip
     return fresh
 
@@ -285,11 +285,12 @@ def _since(m: Machine, time: int) -> bool:
 
 def _certain(m: Machine, owner: Tensor) -> bool:
     """Whether it is known all along what happened to this leaf, and that it requires grad."""
-    return m.tape.requires[owner.cells[NODE]] == "yes" and _in_sight(m, owner)
+    return m.tape.requires[owner.cells[NODE]] == "yes" and in_sight(m, [owner.cells[NODE]])
 
 
-def _in_sight(m: Machine, owner: Tensor) -> bool:
-    """A whole run, no condition, no code from outside: what happened to a tensor is known all along."""
+def in_sight(m: Machine, nodes: Collection[int]) -> bool:
+    """A whole run, no condition, no code from outside: what happened to these tensors is known all along."""
     if not m.whole or m.doubt or m.rehearsing or m.state.cells.get("trying") or m.outside_code:
         return False
-    return not m.tape.values[owner.cells[NODE]].joined and id(owner) not in exposure.seen_outside(m)
+    outside = {v.cells[NODE] for v in exposure.objects_outside(m) if isinstance(v, Tensor)}
+    return outside.isdisjoint(nodes) and not any(m.tape.values[n].joined for n in nodes)
