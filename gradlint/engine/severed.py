@@ -17,7 +17,7 @@ def target(case: Case, demand: Demand, value: int) -> Finding | None:
         lost = dead(case, demand, value, f"{name(case, demand, value)} has no graph")
     if lost is not None:
         return lost
-    reach = {root: graph.towards(root).get(value, NOTHING) for root in demand.roots}
+    reach = {root: graph.towards(root).get(value, NOTHING) for root in reversed(demand.roots)}  # the last one is meant
     if any(strength >= UNKNOWN for strength in reach.values()):
         return None
     for root, strength in reach.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gradlint.static import exchanged, exposure, gradients, hooks, overwrites, training
 from gradlint.static.arguments import Args
@@ -166,14 +166,12 @@ def autograd_grad(m: Machine, args: Args) -> Val:
     return tuple(made)
 
 
-def transformed(m: Machine, root: Tensor, leaf: Tensor, args: Args) -> None:
+def transformed(m: Machine, roots: Sequence[int], leaf: Tensor, span: Span, create: bool) -> None:
     """`torch.func.grad(f)(x)`: what `f` gives is differentiated with respect to the leaf that stood for `x`."""
     node = leaf.cells[NODE]
-    record(
-        m, "autograd.grad", args.span, [root.cells[NODE]], [node], [m.tape.values[node].label], create_graph=True, retains=True
-    )  # fmt: skip
+    record(m, "autograd.grad", span, roots, [node], [m.tape.values[node].label], create_graph=create, retains=True)
     _want(m, [node])
-    m.set(m.state, "asked", (*m.state.cells.get("asked", ()), root.cells[NODE]))
+    m.set(m.state, "asked", (*m.state.cells.get("asked", ()), *roots))
 
 
 # --- tensors that are asked for their gradient -----------------------------------------------------------------------

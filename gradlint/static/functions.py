@@ -392,14 +392,16 @@ def _functional_call(m: Machine, args: Args) -> Val:
     """`torch.func.functional_call(module, values, inputs)`: the module runs with these tensors for its parameters."""
     module, given = args.get(0, "module"), args.get(1, "parameter_and_buffer_dicts")
     inputs = args.get(2, "args", ())
-    if not isinstance(module, Instance) or not isinstance(given, DictObj):
+    parts = given if isinstance(given, tuple) else (given,)
+    dicts = [part for part in parts if isinstance(part, DictObj)]
+    if not isinstance(module, Instance) or not dicts:
         return calls.unknown_call(m, Lib("torch.func.functional_call"), args, m.text(args.span))
     replaced: list[tuple[Instance, str, Val]] = []
     placed: set[int] = set()
     for prefix, inner in list(modules.named_modules(m, module)):
         for key, value in list(inner.cells.items()):
             name = f"{prefix}.{key}" if prefix else str(key)
-            found = given.cells.get(("k", name))
+            found = next((d.cells["k", name] for d in dicts if ("k", name) in d.cells), None)
             if isinstance(value, Tensor) and isinstance(found, Tensor):
                 placed.add(id(found))
                 replaced.append((inner, str(key), value))
@@ -407,7 +409,8 @@ def _functional_call(m: Machine, args: Args) -> Val:
     result = calls.call(m, module, Args(args.span, args.frame, inputs if isinstance(inputs, tuple) else [inputs]))
     for inner, key, value in replaced:
         m.set(inner, key, value)
-    left = [v for _, v in dict_items(given) if id(v) not in placed]
+    held = [v for d in dicts for _, v in dict_items(d)] + [part for part in parts if not isinstance(part, DictObj)]
+    left = [v for v in held if id(v) not in placed and m.nodes(v, 2)]
     return _perhaps_of(m, result, [n for v in left for n in m.nodes(v, 2)], args) if left else result
 
 
@@ -461,28 +464,6 @@ def _save(m: Machine, args: Args) -> Val:
     return None
 
 
-def _func_grad(m: Machine, args: Args) -> Val:
-    """`torch.func.grad(f)(x)`: runs `f` on fresh leaves, with its own grad mode; a demand for the argument."""
-    function, position = args.get(0, "func"), args.get(1, "argnums", 0)
-
-    def run(machine: Machine, inner: Args) -> Val:
-        with entered(machine, Mode(True, inner.span, "torch.func.grad")):
-            given = list(inner.positional)
-            wanted = given[position] if isinstance(position, int) and position < len(given) else Unknown("argument")
-            label = f"the argument of {machine.text(inner.span)}"
-            leaf = Tensor(machine.tape.leaf(Kind.TENSOR, inner.span, label, "yes"))
-            if isinstance(position, int) and position < len(given) and isinstance(wanted, Tensor):
-                given[position] = leaf
-            result = calls.call(machine, function, Args(inner.span, inner.frame, given, inner.keywords))
-            root = result[0] if isinstance(result, tuple) and result else result
-            if isinstance(wanted, Tensor) and isinstance(root, Tensor):
-                demands.transformed(machine, root, leaf, inner)
-        inputs = [Input(n) for v in (wanted, root) for n in machine.nodes(v, 1)]
-        return Tensor(compute(machine, "torch.func.grad()", inputs, inner.span))
-
-    return Wrapped("native", None, run)
-
-
 FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "torch.tensor": _rebuild, "torch.Tensor": _as_tensor, "torch.FloatTensor": _as_tensor, "torch.LongTensor": _as_tensor,
     "torch.DoubleTensor": _as_tensor, "torch.as_tensor": _as_tensor, "torch.asarray": _as_tensor, "torch.from_numpy": _from_array,
@@ -492,6 +473,6 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "torch.concat": _stack, "torch.hstack": _stack, "torch.vstack": _stack, "torch.device": _device,
     "torch.nn.utils.clip_grad_norm_": _clip, "torch.nn.utils.clip_grad_value_": _clip, "copy.deepcopy": duplicates.deepcopy,
     "torch.utils.data.DataLoader": _data_loader, "torch.utils.data.dataloader.DataLoader": _data_loader,
-    "torch.utils.data.TensorDataset": _dataset, "torch.save": _save, "torch.compile": _compile, "torch.func.grad": _func_grad,
+    "torch.utils.data.TensorDataset": _dataset, "torch.save": _save, "torch.compile": _compile,
     "torch.func.functional_call": _functional_call, "torch.nn.utils.stateless.functional_call": _functional_call,
 }  # fmt: skip

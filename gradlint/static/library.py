@@ -17,6 +17,7 @@ from gradlint.static import (
     needs,
     overwrites,
     tensors,
+    transforms,
 )  # fmt: skip
 from gradlint.static.arguments import Args
 from gradlint.static.lineage import canonical
@@ -48,7 +49,12 @@ if TYPE_CHECKING:
 def call(m: Machine, name: str, args: Args) -> Val:
     """`name(args)`."""
     name = canonical(name)
-    run = builtin_functions.FUNCTIONS.get(name) or functions.FUNCTIONS.get(name) or named_modules.FUNCTIONS.get(name)
+    run = (
+        builtin_functions.FUNCTIONS.get(name)
+        or functions.FUNCTIONS.get(name)
+        or named_modules.FUNCTIONS.get(name)
+        or transforms.FUNCTIONS.get(name)
+    )
     if run is not None:
         return run(m, args)
     if name in modes.NAMES or name in modes.SWITCHES:
