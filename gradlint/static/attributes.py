@@ -429,4 +429,6 @@ def _tested(m: Machine, frame: Frame, test: p.Expr) -> tuple[str | None, Any]:
 
             kind = evaluate(m, frame, cls)
             return name.id, lambda o: builtin.is_instance(m, o, kind)
+        case p.Call(func=p.Attribute(attr="is_tensor"), args=(p.Arg(value=p.Name() as name),)):
+            return name.id, lambda o: builtin.is_instance(m, o, Lib(tensors.TENSOR))
     return None, None

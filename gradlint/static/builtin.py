@@ -32,6 +32,7 @@ from gradlint.static.values import (
     Wrapped,
     content,
     is_raw,
+    options,
 )  # fmt: skip
 from gradlint.tape import Span
 
@@ -91,6 +92,12 @@ def is_instance(m: Machine, value: Val, kind: Val) -> bool | None:
         case Instance():
             return classes.is_subclass(value.cls, kind)
     return None if isinstance(value, (Lib, Alt)) else name == "object"
+
+
+def instance_test(m: Machine, value: Val, kind: Val) -> Val:
+    """What `isinstance(value, kind)` gives, where it is the same whichever of its alternatives the value is."""
+    answers = {is_instance(m, option, kind) for option in options(value)}
+    return answers.pop() if len(answers) == 1 and None not in answers else Scalar()
 
 
 def identity(m: Machine, args: Args) -> Val:

@@ -209,8 +209,7 @@ def _extreme(name: str) -> Callable[[Machine, Args], Val]:
 
 
 def _is_instance(m: Machine, args: Args) -> Val:
-    answers = {builtin.is_instance(m, o, args.get(1)) for o in options(args.get(0))}
-    return answers.pop() if len(answers) == 1 and None not in answers else Scalar()
+    return builtin.instance_test(m, args.get(0), args.get(1))
 
 
 def _issubclass(m: Machine, args: Args) -> Val:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gradlint.static import (
+    builtin,
     calls,
     classes,
     demands,
@@ -464,6 +465,10 @@ def _save(m: Machine, args: Args) -> Val:
     return None
 
 
+def _is_tensor(m: Machine, args: Args) -> Val:
+    return builtin.instance_test(m, args.get(0), Lib(tensors.TENSOR))
+
+
 FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "torch.tensor": _rebuild, "torch.Tensor": _as_tensor, "torch.FloatTensor": _as_tensor, "torch.LongTensor": _as_tensor,
     "torch.DoubleTensor": _as_tensor, "torch.as_tensor": _as_tensor, "torch.asarray": _as_tensor, "torch.from_numpy": _from_array,
@@ -473,6 +478,6 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "torch.concat": _stack, "torch.hstack": _stack, "torch.vstack": _stack, "torch.device": _device,
     "torch.nn.utils.clip_grad_norm_": _clip, "torch.nn.utils.clip_grad_value_": _clip, "copy.deepcopy": duplicates.deepcopy,
     "torch.utils.data.DataLoader": _data_loader, "torch.utils.data.dataloader.DataLoader": _data_loader,
-    "torch.utils.data.TensorDataset": _dataset, "torch.save": _save, "torch.compile": _compile,
+    "torch.utils.data.TensorDataset": _dataset, "torch.save": _save, "torch.is_tensor": _is_tensor, "torch.compile": _compile,
     "torch.func.functional_call": _functional_call, "torch.nn.utils.stateless.functional_call": _functional_call,
 }  # fmt: skip
