@@ -11,7 +11,6 @@ from collections.abc import Callable
 from gradlint.static import (
     builtin,
     calls,
-    classes,
     demands,
     duplicates,
     gradients,
@@ -25,7 +24,6 @@ from gradlint.static import (
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.modes import entered
-from gradlint.static.program import Const, Expr, FunctionDef, Return, Stmt, TupleExpr
 from gradlint.static.recording import Input, answer
 from gradlint.static.rows import compute, nodes_used
 from gradlint.static.values import (
@@ -33,7 +31,6 @@ from gradlint.static.values import (
     NODE,
     OPEN,
     WHOLE,
-    ClassObj,
     DictObj,
     Function,
     Instance,
@@ -299,63 +296,6 @@ def _checkpoint(m: Machine, args: Args) -> Val:
 
 
 _CHECKPOINT_FLAGS = ("use_reentrant", "preserve_rng_state", "determinism_check", "context_fn", "debug")
-
-
-def apply_function(m: Machine, cls: ClassObj, args: Args) -> Val:
-    """`MyFunction.apply(*inputs)`: runs `forward` for its values and reads `backward` for the way back."""
-    forward, _ = classes.find(m, cls, "forward")
-    inner = forward.function if isinstance(forward, Wrapped) else forward
-    result: Val = Unknown("output")
-    if isinstance(inner, Function):
-        context = Instance(Lib("torch.autograd.function.FunctionCtx"), args.span)
-        with entered(m, Mode(False, args.span, "autograd.Function")):
-            takes_context = "setup_context" not in cls.cells
-            result = calls.call(m, inner, args.prepend(context) if takes_context else args)
-    dead = _dead_inputs(m, cls, len(args.positional))
-    inputs: list[Input] = []
-    for i, value in enumerate(args.positional):
-        nodes = nodes_used(m, value)
-        if i < len(dead) and dead[i] is not None:
-            inputs += [Input(n, Flow.CUTS, "custom-function", reason=dead[i]) for n in nodes]
-        else:
-            inputs += [Input(n) for n in nodes]
-    op = f"{cls.node.name}.apply()"
-    if isinstance(result, tuple):
-        return tuple(Tensor(compute(m, op, inputs, args.span)) for _ in result)
-    return Tensor(compute(m, op, inputs, args.span))
-
-
-def _dead_inputs(m: Machine, cls: ClassObj, count: int) -> list[Span | None]:
-    """For each input the `return` of `backward` that gives it nothing: a literal None in every return."""
-    backward, _ = classes.find(m, cls, "backward")
-    inner = backward.function if isinstance(backward, Wrapped) else backward
-    returns = _returns(inner.node.body) if isinstance(inner, Function) and isinstance(inner.node, FunctionDef) else []
-    if not isinstance(inner, Function) or not returns:
-        return []
-    rows = [_given(r.value) for r in returns if r.value is not None]
-    last = Span(inner.module.program.file, *returns[-1].place)
-    return [last if all(i < len(row) and row[i] for row in rows) else None for i in range(count)]
-
-
-def _given(value: Expr) -> list[bool]:
-    """Which gradients a returned expression leaves out."""
-    return [_gives_nothing(e) for e in (value.elements if isinstance(value, TupleExpr) else (value,))]
-
-
-def _gives_nothing(node: Expr) -> bool:
-    return isinstance(node, Const) and node.kind == "none"
-
-
-def _returns(body: tuple[Stmt, ...]) -> list[Return]:
-    found: list[Return] = []
-    for statement in body:
-        if isinstance(statement, Return):
-            found.append(statement)
-        for part in ("body", "orelse", "final"):
-            found += _returns(getattr(statement, part, ())) if not isinstance(statement, FunctionDef) else []
-        for handler in getattr(statement, "handlers", ()):
-            found += _returns(handler.body)
-    return found
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from gradlint.static import (
     adapters,
     builtin_functions,
     calls,
+    custom,
     declared,
     functions,
     gradients,
@@ -227,5 +228,5 @@ def unresolved(m: Machine, native: Native, args: Args) -> Val:
 def class_attribute(m: Machine, value: ClassObj, base: str, name: str) -> Val:
     """`ProjectClass.name` where only a library base has it."""
     if name == "apply" and base.startswith("torch.autograd.") and base.endswith("Function"):
-        return Wrapped("native", None, lambda machine, args: functions.apply_function(machine, value, args))
+        return Wrapped("native", None, lambda machine, args: custom.apply(machine, value, args))
     return Lib(f"{base}.{name}")
