@@ -130,6 +130,7 @@ class Capture(msgspec.Struct, frozen=True):
     label: str
     time: int
     before: int = -1  #: for variables: what this very statement had given the name in the turn of the loop before
+    during: Span | None = None  #: the call of the outermost module whose forward pass was running
 
 
 DemandKind = Literal[

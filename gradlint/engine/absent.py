@@ -55,8 +55,17 @@ def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
         return cut_claim(case, demand, written, f"{root} cannot reach {asked}", contract="off-path")
     capture, place = _kept(graph, target, demand)
     message = f"{root} was not computed from {asked}"
-    steps = paths.ended([capture, *_instead(graph, target, demand)], demand)
+    steps = paths.ended([capture, *_filled(graph, target, demand), *_instead(graph, target, demand)], demand)
     return finding(case, Claim("off-path", "", place, message, steps, likely=not demand.certain))
+
+
+def _filled(graph: Graph, target: int, demand: Demand) -> list[Step]:
+    """The forward pass that put the target where it was taken from, if an earlier one had put there what the root came from."""
+    puts = {(c.span, c.kind): c for c in graph.captures.get(target, ()) if c.kind in KEEPS and c.time <= demand.time}
+    used = {a for root in demand.roots for a in graph.towards(root)}
+    before = {(c.span, c.kind) for value in used for c in graph.captures.get(value, ()) if c.kind in KEEPS}
+    later = [c for place, c in puts.items() if place in before and c.during is not None]
+    return [paths.step("cause", c.during, "this forward pass put it there") for c in later[:1] if c.during is not None]
 
 
 def _instead(graph: Graph, target: int, demand: Demand) -> list[Step]:

@@ -108,8 +108,9 @@ def unstepped(case: Case, demand: Demand, root: int) -> list[Finding]:
         level = ZEROES if any(graph.towards(part).get(leaf) == ZEROES for leaf in trained) else CUTS
         edges = frontier(graph, frozenset(graph.reach(trained, level)), part, level)
         if edges:
+            only = "parameters" if all(graph.values[leaf].parameter for leaf in sources[part]) else "tensors"
             message = (
-                f"{name(case, demand, part)} in the loss {name(case, demand, root)} reaches only parameters"
+                f"{name(case, demand, part)} in the loss {name(case, demand, root)} reaches only {only}"
                 " that no optimizer steps with it"
             )
             way = graph.way(edges, root, over=part)

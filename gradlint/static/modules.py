@@ -301,10 +301,11 @@ def call(m: Machine, value: Instance, args: Args) -> Val:
         return calls.unknown_call(m, value, args, m.text(args.span))
     m.stack.append(args.span)
     outermost, m.pass_begun = m.pass_begun, m.pass_begun or m.tape.tick()
+    during, m.tape.during = m.tape.during, m.tape.during or args.span
     try:
         return _call_with_hooks(m, value, args)
     finally:
-        m.pass_begun = outermost
+        m.pass_begun, m.tape.during = outermost, during
         m.stack.pop()
 
 

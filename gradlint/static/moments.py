@@ -22,7 +22,7 @@ _GROWN = (
 _SWITCHED = ("absent", "doubt", "main", "outside_code", "pass_begun", "statement", "stumbled", "turns", "whole")
 #: what the tape only appends to, and what it looks things up in
 _RECORDED = ("captures", "changes", "demands", "edges", "into", "needs", "notes", "requires", "values", "writes")
-_LOOKED_UP = ("_seen", "earlier", "wanted")
+_LOOKED_UP = ("_seen", "during", "earlier", "wanted")
 
 
 class Moment:

@@ -53,6 +53,7 @@ class Recorder:
         self.edges: list[Edge] = []
         self.writes: list[Edge] = []
         self.captures: list[Capture] = []
+        self.during: Span | None = None  #: the call of the outermost module whose forward pass is running
         self.demands: list[Demand] = []
         self.notes: list[Note] = []
         self.needs: list[Need] = []
@@ -180,7 +181,7 @@ class Recorder:
         if (value, span, kind) not in self._seen:
             self._seen.add((value, span, kind))
             before = present if (present, span, kind) in self._seen else -1
-            self.captures.append(Capture(value, kind, span, label, self.tick(), before))  # type: ignore[arg-type]
+            self.captures.append(Capture(value, kind, span, label, self.tick(), before, self.during))  # type: ignore[arg-type]
 
     def demand(self, **fields: object) -> Demand:
         """A place that asks for a gradient."""
