@@ -211,7 +211,9 @@ class Hook(msgspec.Struct, frozen=True):
 class Note(msgspec.Struct, frozen=True):
     """Something the program wrote that does not do what it says: a flag nobody reads, a capture that is overwritten."""
 
-    kind: Literal["module-flag", "misspelt-flag", "overwritten", "written-view", "written-leaf", "exchanged"]
+    kind: Literal[
+        "module-flag", "misspelt-flag", "overwritten", "written-view", "written-leaf", "exchanged", "unregistered"
+    ]
     span: Span
     label: str
     time: int

@@ -58,6 +58,9 @@ def _finding(case: Case, note: Note) -> Finding | None:
         case "exchanged":
             message = f"{note.label} is replaced after {note.cause_label} took its parameters: the optimizer steps the old ones"
             return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
+        case "unregistered":
+            message = f"{note.label} registers nothing (a plain list, dict or tensor): {note.cause_label} never steps what it keeps"
+            return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
         case "written-view":
             message = f"{note.cause_label} changes in place what the full backward hook watches: that raises"
             return finding(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradlint.static import exchanged, exposure, gradients, hooks, overwrites, training
+from gradlint.static import exchanged, exposure, gradients, hooks, overwrites, training, unregistered
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
@@ -238,6 +238,7 @@ def end_of_run(m: Machine) -> None:
         return
     training.note_unused(m)
     exchanged.judge(m, roots)
+    unregistered.judge(m)
     outside = exposure.seen_outside(m)
     by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
     ways = [m.tape.ancestors(roots, least) for least in (Flow.ZEROES, Flow.CUTS)]

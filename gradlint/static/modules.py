@@ -18,6 +18,7 @@ from gradlint.static import (
     layers,
     methods,
     module_methods,
+    unregistered,
 )
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
@@ -117,6 +118,7 @@ def library_init(m: Machine, made: Instance, base: str, args: Args) -> Val:
 def before_write(m: Machine, receiver: Instance, name: str, value: Val, span: Span) -> None:
     """An attribute of a module is set: a parameter or child learns its name; a remade leaf kept as attribute is wanted."""
     exchanged.note(m, receiver.cells.get(name), value, span)
+    unregistered.note(m, receiver, name, value, span)
     if isinstance(value, Tensor):
         gradients.replaced(m, receiver.cells.get(name), value)
         node = value.cells[NODE]
