@@ -10,6 +10,7 @@ from gradlint.static import (
     calls,
     classes,
     containers,
+    exchanged,
     flags,
     library,
     methods,
@@ -236,6 +237,8 @@ def assign_name(m: Machine, frame: Frame, name: str, value: Val, span: Span) -> 
 
     home = scope_of(frame, name)
     old = home.cells.get(name)
+    if isinstance(value, Instance):
+        exchanged.note(m, old, value, span)
     m.set(home, name, value)
     if value is None:
         m.keep_absent(home, name)

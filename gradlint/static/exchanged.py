@@ -28,7 +28,7 @@ class Exchange(NamedTuple):
 
 
 def note(m: Machine, old: Val, new: Val, span: Span) -> None:
-    """An attribute of a module gets another module, or another parameter."""
+    """A name, or an attribute of a module, gets another module, or another parameter."""
     before = _parameters(m, old)
     if not before:
         return
@@ -52,7 +52,7 @@ def judge(m: Machine, roots: Iterable[int]) -> None:
         unheld = not any(p.cells[NODE] in stepped for p in one.came)
         if optimizer is not None and unheld and not unknown and not _used_since(m, one):
             demand = _first_demand(m, one, reached)
-            if demand is not None:
+            if demand is not None and _steps_later(m, optimizer, demand):
                 m.tape.note(
                     kind="exchanged", span=one.span, label=m.text(one.span), cause=optimizer.span,
                     cause_label=m.text(optimizer.span), use=demand.span, use_label=demand.label,
@@ -80,6 +80,11 @@ def _holds(held: Iterable[Tensor], gone: Iterable[Tensor]) -> bool:
 def _used_since(m: Machine, one: Exchange) -> bool:
     gone = {p.cells[NODE] for p in one.gone}
     return any(e.src in gone and e.time > one.time for e in m.tape.edges)
+
+
+def _steps_later(m: Machine, optimizer: Instance, demand: Demand) -> bool:
+    """Whether the optimizer is still at work: else the training is over, and what took the place is only looked at."""
+    return any(u.step and u.optimizer == id(optimizer) and u.time > demand.time for u in m.updates)
 
 
 def _first_demand(m: Machine, one: Exchange, reached: set[int]) -> Demand | None:

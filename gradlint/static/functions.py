@@ -268,6 +268,25 @@ def _parameter(m: Machine, args: Args) -> Val:
     return Tensor(node)
 
 
+def _pretrained(name: str) -> Callable[[Machine, Args], Val]:
+    """`nn.Embedding.from_pretrained(vectors, freeze=True)`: a layer with a weight of its own, frozen unless it says otherwise."""
+
+    def make(m: Machine, args: Args) -> Val:
+        made = Instance(Lib(name), args.span)
+        modules.begin(m, made)
+        modules.library_init(m, made, name, Args(args.span, args.frame))
+        freeze = args.get(1, "freeze", True)
+        frozen = args.span if freeze is True else None
+        wanted = answer(not freeze) if isinstance(freeze, bool) else "maybe"
+        label = f"{name.rpartition('.')[2]} weight"
+        made.cells["weight"] = Tensor(
+            m.tape.leaf(Kind.TENSOR, args.span, label, wanted, parameter=True, frozen_at=frozen)
+        )
+        return made
+
+    return make
+
+
 # --- demands ---------------------------------------------------------------------------------------------------------
 
 
@@ -418,6 +437,9 @@ FUNCTIONS: dict[str, Callable[[Machine, Args], Val]] = {
     "torch.concat": _stack, "torch.hstack": _stack, "torch.vstack": _stack, "torch.device": _device,
     "torch.nn.utils.clip_grad_norm_": _clip, "torch.nn.utils.clip_grad_value_": _clip, "copy.deepcopy": duplicates.deepcopy,
     "torch.utils.data.DataLoader": _data_loader, "torch.utils.data.dataloader.DataLoader": _data_loader,
-    "torch.utils.data.TensorDataset": _dataset, "torch.save": _save, "torch.is_tensor": _is_tensor, "torch.compile": _compile,
+    "torch.utils.data.TensorDataset": _dataset, "torch.save": _save,
+    "torch.nn.Embedding.from_pretrained": _pretrained("torch.nn.Embedding"),
+    "torch.nn.EmbeddingBag.from_pretrained": _pretrained("torch.nn.EmbeddingBag"),
+    "torch.is_tensor": _is_tensor, "torch.compile": _compile,
     "torch.func.functional_call": _functional_call, "torch.nn.utils.stateless.functional_call": _functional_call,
 }  # fmt: skip
