@@ -77,7 +77,8 @@ def _unused(m: Machine, demand: Demand, seen: set[int]) -> Iterator[int]:
     became = {v for u in later if u.step for leaf in u.leaves for v in m.tape.versions(leaf)[1:]}
     for leaf in reached - seen:
         known = m.tape.values[leaf]
-        if known.leaf and m.tape.requires[leaf] == "yes" and leaf not in became:
+        own = known.leaf and (known.parameter or not known.remade)
+        if own and m.tape.requires[leaf] == "yes" and leaf not in became:
             first = next((u for u in later if leaf in u.leaves), None)
             if first is None or not first.step:
                 yield leaf
