@@ -85,7 +85,7 @@ class Demands:
         """Run the engine for the user and look at what comes of it."""
         if self._inside:
             return engine(roots, *args, **kwargs)
-        seen, leaf, asked = self._begin(roots, args, kwargs, sys._getframe(2))
+        seen, before, asked = self._begin(roots, args, kwargs, sys._getframe(2))
         self._inside += 1
         try:
             result = engine(roots, *args, **kwargs)
@@ -95,21 +95,29 @@ class Demands:
         finally:
             self._inside -= 1
         self.backwards += 1
-        self._done(seen, leaf, asked, result)
+        self._done(seen, before, asked, roots, result)
         return result
 
     @unobserved
-    def _done(self, seen: Seen, leaf: Sequence[Tensor], asked: Sequence[Tensor], result: Any) -> None:
+    def _done(
+        self, seen: Seen, before: Sequence[Waiting] | None, asked: Sequence[Tensor], roots: Any, result: Any
+    ) -> None:
         if seen.kind == "backward":
-            seen.gradients = _outcomes([t.grad for t in asked]) if asked else _overall(leaf)
-            self._filled(seen, asked or leaf)
+            filled = asked or [waiting.leaf for waiting in before or () if waiting.filled()]
+            seen.gradients = _outcomes([t.grad for t in asked]) if asked else _overall(filled)
+            if before is not None and seen.gradients != ("nonzero",):
+                filled = leaves(
+                    [t for t in roots if isinstance(t, Tensor)]
+                )  # also those that the recording has not met
+                seen.gradients = _overall(filled)
+            self._filled(seen, filled)
         else:
             self._gradients(seen, asked, result)
         self._keep(seen)
 
     @unobserved
     def _begin(self, roots: Any, args: Sequence[Any], kwargs: dict[str, Any],
-               frame: Any) -> tuple[Seen, list[Tensor], list[Tensor]]:  # fmt: skip
+               frame: Any) -> tuple[Seen, list[Waiting] | None, list[Tensor]]:  # fmt: skip
         given = dict(zip(("grad_tensors", "keep_graph", "create_graph", "inputs", "allow_unused"), args, strict=False))
         inputs = [t for t in (given.get("inputs") or ()) if isinstance(t, Tensor)]
         outputs = [t for t in roots if isinstance(t, Tensor)]
@@ -127,7 +135,7 @@ class Demands:
         nodes.recent.extend(found)
         self._sites[kind, site] += 1
         look = kind == "backward" and not inputs and self._sites[kind, site] <= _LOOKED_AT
-        return seen, leaves(outputs) if look else [], inputs
+        return seen, [Waiting(t) for t in nodes.leaves()] if look else None, inputs
 
     def _filled(self, seen: Seen, reached: Sequence[Tensor]) -> None:
         """A backward has left gradients, which somebody may use."""
@@ -315,6 +323,22 @@ class Demands:
             self.by_hand.add(before)
 
 
+class Waiting:
+    """A leaf before a backward, and what is in its `.grad`."""
+
+    __slots__ = ("_before", "_version", "leaf")
+
+    def __init__(self, leaf: Tensor) -> None:
+        self.leaf = leaf
+        self._before = leaf.grad
+        self._version = _version(leaf.grad)
+
+    def filled(self) -> bool:
+        """Whether a gradient has arrived: the engine puts a new one there, or adds to the one that is."""
+        now = self.leaf.grad
+        return now is not None and (now is not self._before or _version(now) != self._version)
+
+
 class Stepped:
     """The parameters that an optimizer stepped."""
 
@@ -391,6 +415,10 @@ def _overall(reached: Sequence[Tensor]) -> tuple[Outcome, ...]:
         return ()
     arrived = [t.grad for t in reached if t.grad is not None]
     return ("none",) if not arrived else (max(map(_outcome, arrived), key=get_args(Outcome).index),)
+
+
+def _version(gradient: Tensor | None) -> int:
+    return -1 if gradient is None else gradient._version
 
 
 def _outcome(gradient: Tensor) -> Outcome:

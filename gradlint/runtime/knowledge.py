@@ -63,12 +63,15 @@ class Knowledge:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self.seen: dict[Any, Known] = {}
+        self.plain: dict[Any, Known] = {}  #: those of them that are plain
 
     def of(self, function: Callable[..., Any]) -> Known:
         """What is known of a function."""
         known = self.seen.get(function)
         if known is None:
             known = self.seen[function] = self.named(name_of(function))
+            if known.plain:
+                self.plain[function] = known
         return known
 
     def named(self, name: str) -> Known:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 from torch._C import DisableTorchFunction
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
@@ -41,6 +43,9 @@ from gradlint.runtime.places import DIRECT, Places
 if TYPE_CHECKING:
     from gradlint.runtime.demands import Demands
 
+_SCALARS = frozenset((int, float, bool, type(None)))
+_MADE = GRAD | INEXACT
+_reference, _enabled, _frame = weakref.ref, torch.is_grad_enabled, sys._getframe
 _KINDS = {"array": ARRAY, "number": NUMBER}
 _SMALL = 256  #: Python shares small integers: they cannot be followed
 _SHORT = 16  #: names and keys are shared too; what was written from numbers is longer
@@ -67,8 +72,8 @@ class Tape(TorchFunctionMode):
         self.knowledge = knowledge
         self.nodes = nodes
         self.demands = demands
-        self._known, self._made = knowledge.seen, nodes.made
-        self.off = False  #: everything is passed through
+        self._direct = places.direct
+        self.off = False
         self.suspended = False  #: off for the time of an optimizer's step
         self.left = False  #: torch no longer knows the mode
         self.stop_after = 0  #: the recording ends with the symptoms of that many backwards; 0: never
@@ -77,54 +82,85 @@ class Tape(TorchFunctionMode):
         self._switched = threading.local()
         self._numbers: dict[tuple[int, str], int] = {}
 
+    @property
+    def off(self) -> bool:
+        """Whether everything is passed through."""
+        return self._off
+
+    @off.setter
+    def off(self, off: bool) -> None:
+        self._off = off
+        self._plain = {} if off else self.knowledge.plain
+
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
     ) -> Any:
-        known = self._known.get(func)
-        if known is not None and known.plain and not kwargs and not self.off:
-            result = func(*args)  # the commonest case, by the shortest way
-            frame = sys._getframe(1)
-            if not self._made(known, args, result, frame):
-                self.operation(known, args, {}, result, frame)
+        known = self._plain.get(func)
+        if known is None or kwargs:
+            return self._call(func, args, kwargs or {})
+        result = func(*args)
+        # The commonest case by the shortest way: a new tensor that requires grad, made of known tensors and numbers while gradients
+        # are on. It is written out here, with nothing called that need not be, because it runs at every operation.
+        parents: tuple[int, ...] = ()
+        if type(result) is Tensor and result.requires_grad and _enabled():
+            nodes = self.nodes
+            at = nodes.at
+            for arg in args:
+                entry = at.get(id(arg))
+                if entry is not None and entry[0]() is arg and arg is not result:
+                    parents = tuple(dict.fromkeys(parents + entry[1])) if parents else entry[1]
+                elif type(arg) not in _SCALARS:
+                    parents = ()
+                    break
+        frame = _frame(1)
+        if not parents:
+            self.operation(known, args, {}, result, frame)
             return result
-        given = kwargs or {}
-        if self.off:
-            return func(*args, **given)
+        site = self._direct[id(frame.f_code)].get(frame.f_lasti)
+        if site is None:
+            site = self.places.here(frame)
+        node = nodes.moment
+        nodes.moment = node + 1
+        nodes.rows[node] = (parents, site, known, _MADE, 0, 0)
+        at[id(result)] = (_reference(result), (node,), True)
+        if node >= nodes.sweep_at:
+            nodes.compact()
+        return result
+
+    def _call(self, func: Callable[..., Any], args: Any, given: dict[str, Any]) -> Any:
+        """A function that is not plain, or not called so."""
         known = self.knowledge.of(func)
+        if self.off or known.action == "skip":
+            return func(*args, **given)
+        frame = _frame(2)
         match known.action:
             case "operation":
                 result = func(*args, **given)
-                self.operation(known, args, given, result, sys._getframe(1))
-                return result
-            case "skip":
-                return func(*args, **given)
+                self.operation(known, args, given, result, frame)
             case "create":
                 result = func(*args, **given)
-                self.created(known, result, sys._getframe(1))
-                return result
+                self.created(known, result, frame)
             case "leave":
-                return self._leave(known, func, args, given, sys._getframe(1))
+                result = self._leave(known, func, args, given, frame)
             case "grad-mode":
                 result = func(*args, **given)
-                self.switched(sys._getframe(1), enabled=bool(args[0]), label="torch.set_grad_enabled(False)")
-                return result
+                self.switched(frame, enabled=bool(args[0]), label="torch.set_grad_enabled(False)")
             case "grad":
                 result = func(*args, **given)
-                self.demands.grad_read(args[0], result, sys._getframe(1))
-                return result
+                self.demands.grad_read(args[0], result, frame)
             case "set-grad":
                 result = func(*args, **given)
                 if args[1] is None:
-                    self.demands.cleared(args[0], sys._getframe(1))
-                return result
+                    self.demands.cleared(args[0], frame)
             case "requires-grad":
-                return self._requires_grad(known, func, args, given, sys._getframe(1))
+                result = self._requires_grad(known, func, args, given, frame)
             case "register-hook":
-                return self.demands.register_hook(func, args, given, sys._getframe(1))
+                result = self.demands.register_hook(func, args, given, frame)
             case "retain-grad":
-                return self.demands.retain_grad(func, args, given, sys._getframe(1))
-        result = func(*args, **given)
-        self._set_data(known, args, sys._getframe(1))
+                result = self.demands.retain_grad(func, args, given, frame)
+            case _:
+                result = func(*args, **given)
+                self._set_data(known, args, frame)
         return result
 
     @contextmanager

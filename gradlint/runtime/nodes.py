@@ -36,10 +36,6 @@ ZERO = 1024  #: the operation's gradient is zero everywhere
 FROZEN = 2048
 GRAPHLESS = 4096  #: a gradient that was taken without create_graph
 
-_SCALARS = frozenset((int, float, bool, type(None)))
-_MADE = GRAD | INEXACT
-_reference, _enabled = weakref.ref, torch.is_grad_enabled
-
 _HELD = 50_000  #: objects without weak references that are remembered
 _MOST = 1_000_000
 _FIRST_SWEEP = 50_000
@@ -98,7 +94,6 @@ class Nodes:
 
     def __init__(self, places: Places) -> None:
         self.places = places
-        self._direct = places.direct
         #: the fields of `Node`; plain tuples, because one is made at every operation
         self.rows: dict[int, tuple[tuple[int, ...], int, Known | None, int, int, int]] = {}
         self.flips: dict[tuple[int, int], Flip] = {}  #: by the node's site and output
@@ -108,27 +103,24 @@ class Nodes:
             tuple[int, int], int
         ] = {}  #: (result, input) of custom functions whose backward gave nothing (GRAD) or zeros (ZERO)
         self.truncated = False
-        self._at: dict[int, tuple[Reference, int, bool]] = {}
+        #: which object is at which node, and whether that matters; the node as what a node made of this one alone has for parents
+        self.at: dict[int, tuple[Reference, tuple[int], bool]] = {}
+        self._leaves: dict[int, Reference] = {}  #: that require grad
         self._held: OrderedDict[int, None] = OrderedDict()
-        self._next = 0
-        self._sweep_at = _FIRST_SWEEP
+        self.moment = 0  #: the number of the next node: where the run is
+        self.sweep_at = _FIRST_SWEEP
         self._sweep_objects = _FIRST_SWEEP
-
-    @property
-    def moment(self) -> int:
-        """The number of the next node: where the run is."""
-        return self._next
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def find(self, value: object) -> int | None:
         """The node of an object, if it has one."""
-        entry = self._at.get(id(value))
-        return entry[1] if entry is not None and entry[0]() is value else None
+        entry = self.at.get(id(value))
+        return entry[1][0] if entry is not None and entry[0]() is value else None
 
     def tainted(self, value: object) -> bool:
         """Whether an object's node matters: it may require grad, or came from what may."""
-        entry = self._at.get(id(value))
+        entry = self.at.get(id(value))
         return entry is not None and entry[2] and entry[0]() is value
 
     def of(self, tensor: Tensor) -> int:
@@ -144,47 +136,23 @@ class Nodes:
         """The flags of a node."""
         return self.rows[node][3]
 
+    def leaves(self) -> list[Tensor]:
+        """The living leaves that require grad, as far as the recording has met them."""
+        known = (reference() for reference in list(self._leaves.values()))
+        return [t for t in known if isinstance(t, Tensor) and t.requires_grad and is_leaf(t)]
+
     def parents(self, args: Iterable[Any], depth: int = 3) -> list[int]:
         """The nodes among arguments; empty if none of them matters."""
         found: list[int] = []
         return found if self._collect(args, found, depth) else []
 
-    def made(self, known: Known, args: Iterable[Any], out: Any, frame: Any) -> bool:
-        """Write down the commonest case by the shortest way, as one function because it runs at every operation.
-
-        That is: a new tensor that requires grad, made of known tensors and numbers while gradients are on. False for all others.
-        """
-        if type(out) is not Tensor or not out.requires_grad or not _enabled():
-            return False
-        parents = []
-        at = self._at
-        for arg in args:
-            entry = at.get(id(arg))
-            if entry is not None and arg is not out and entry[0]() is arg:
-                parents.append(entry[1])
-            elif type(arg) not in _SCALARS:
-                return False
-        if not parents:
-            return False
-        site = self._direct.get((id(frame.f_code), frame.f_lasti))
-        if site is None:
-            site = self.places.here(frame)
-        node = self._next
-        self._next = node + 1
-        given = (parents[0],) if len(parents) == 1 else tuple(dict.fromkeys(parents))
-        self.rows[node] = (given, site, known, _MADE, 0, 0)
-        at[id(out)] = (_reference(out), node, True)
-        if node >= self._sweep_at:
-            self._compact()
-        return True
-
     def _collect(self, args: Iterable[Any], found: list[int], depth: int) -> bool:
         matters = False
-        at = self._at
+        at = self.at
         for arg in args:
             entry = at.get(id(arg))
             if entry is not None and entry[0]() is arg:
-                found.append(entry[1])
+                found += entry[1]
                 matters = matters or entry[2]
             elif isinstance(arg, Tensor):
                 if arg.requires_grad:
@@ -202,11 +170,11 @@ class Nodes:
 
     def add(self, parents: Iterable[int], site: int, known: Known | None, flags: int, switch: int = 0, index: int = 0) -> int:  # fmt: skip
         """A new node."""
-        node = self._next
-        self._next = node + 1
+        node = self.moment
+        self.moment = node + 1
         self.rows[node] = (tuple(dict.fromkeys(parents)), site, known, flags, switch, index)
-        if node >= self._sweep_at:
-            self._compact()
+        if node >= self.sweep_at:
+            self.compact()
         return node
 
     def put(self, value: object, node: int, *, matters: bool = True) -> None:
@@ -219,9 +187,9 @@ class Nodes:
             self._held[key] = None
             self._held.move_to_end(key)
             if len(self._held) > _HELD:
-                self._at.pop(self._held.popitem(last=False)[0], None)
-        self._at[key] = (reference, node, matters)
-        if len(self._at) > self._sweep_objects:
+                self.at.pop(self._held.popitem(last=False)[0], None)
+        self.at[key] = (reference, (node,), matters)
+        if len(self.at) > self._sweep_objects:
             self._forget()
 
     def first_seen(self, tensor: Tensor) -> int:
@@ -233,6 +201,8 @@ class Nodes:
             flags |= UNSEEN
         node = self.add((), -1, None, flags)
         self.put(tensor, node, matters=tensor.requires_grad)
+        if flags & (GRAD | UNSEEN) == GRAD:
+            self._leaves[id(tensor)] = weakref.ref(tensor)
         return node
 
     def leaf(
@@ -245,6 +215,8 @@ class Nodes:
             flags |= PARAMETER
         node = self.add(given, site, known, flags | (REMADE if given and tensor.requires_grad else 0))
         self.put(tensor, node, matters=tensor.requires_grad or bool(given) or bool(more & FROZEN))
+        if tensor.requires_grad:
+            self._leaves[id(tensor)] = weakref.ref(tensor)
         return node
 
     def flip(self, node: int, args: Iterable[Any]) -> None:
@@ -273,20 +245,21 @@ class Nodes:
 
     def _forget(self) -> None:
         """Drop objects that are gone."""
-        self._at = {key: entry for key, entry in self._at.items() if entry[0]() is not None}
-        self._sweep_objects = max(_FIRST_SWEEP, 2 * len(self._at))
+        self.at = {key: entry for key, entry in self.at.items() if entry[0]() is not None}
+        self._leaves = {key: reference for key, reference in self._leaves.items() if reference() is not None}
+        self._sweep_objects = max(_FIRST_SWEEP, 2 * len(self.at))
 
-    def _compact(self) -> None:
+    def compact(self) -> None:
         """Drop nodes that nothing living and no kept demand comes from; the oldest if that is not enough."""
         self._forget()
-        living = {entry[1] for entry in self._at.values()}
-        wanted = self.ancestors(living | self.kept | set(self.recent) | {self._next - 1})
+        living = {entry[1][0] for entry in self.at.values()}
+        wanted = self.ancestors(living | self.kept | set(self.recent) | {self.moment - 1})
         order = sorted(wanted)
         if len(order) > _MOST:
             self.truncated = True
             order = order[-_MOST // 2 :]
         self.rows = {n: self.rows[n] for n in order}
-        self._sweep_at = self._next + max(_FIRST_SWEEP, len(self.rows))
+        self.sweep_at = self.moment + max(_FIRST_SWEEP, len(self.rows))
 
 
 def watch_function(nodes: Nodes, args: Sequence[Any], out: Tensor) -> None:

@@ -12,6 +12,7 @@ import linecache
 import os
 import sys
 import sysconfig
+from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
 from types import CodeType, FrameType
@@ -44,7 +45,8 @@ class Places:
     def __init__(self) -> None:
         self.sites: list[Site] = []
         self._numbers: dict[tuple[int, int, int], int] = {}
-        self.direct: dict[tuple[int, int], int] = {}  #: code and instruction of the user's own frames: the site
+        #: the user's own frames by code and instruction: the site. Codes of others have no instruction here
+        self.direct: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self._owners: dict[str, int] = {}
         self._sources: dict[str, Source] = {}
         self._spans: dict[int, Span] = {}
@@ -80,7 +82,7 @@ class Places:
         self._numbers[key] = len(self.sites)
         self.sites.append(Site(frame.f_code, frame.f_lasti, frame.f_lineno, through))
         if through == DIRECT:
-            self.direct[key[:2]] = len(self.sites) - 1
+            self.direct[key[0]][key[1]] = len(self.sites) - 1
         return len(self.sites) - 1
 
     def span(self, number: int, name: str = "") -> Span:
