@@ -22,7 +22,8 @@ from gradlint.catalog import Catalog
 from gradlint.finding import Finding
 from gradlint.report import View, full
 from gradlint.runtime import probe, writing
-from gradlint.runtime.record import Recording, ender
+from gradlint.runtime.demands import ender
+from gradlint.runtime.record import Recording
 from gradlint.runtime.run import Run
 
 Kind = Literal["connected", "zero", "unreachable"]

@@ -12,7 +12,6 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 import msgspec
@@ -24,6 +23,7 @@ from gradlint.engine.verdict import Verdict
 from gradlint.finding import Finding, Range, Runtime, Site, Step
 from gradlint.runtime import confirm as confirming
 from gradlint.runtime import launch
+from gradlint.runtime.frames import without_own
 from gradlint.runtime.launch import Request
 from gradlint.runtime.run import Flipped, Hook, Observation, Run, worst
 from gradlint.tape import Demand, Kind, Span, Tape
@@ -110,7 +110,7 @@ def _symptom(finding: Finding, one: Judged, hidden: str) -> bool:
     if finding.contract not in _ABOUT_GRADIENTS or not seen.used:
         return False
     if seen.raised:
-        return seen.ended_the_run
+        return seen.ended_the_run or seen.ended_a_thread
     fed = one.demand.kind == "register-hook" and finding.contract == "severed"  #: a tool waits for it
     return seen.lost and (fed or not seen.library)
 
@@ -288,7 +288,7 @@ def _problems(run: Run, request: Request, found: Sequence[Finding], timeout: flo
             yield f"{script} ended with exit status {run.status}"
         case "exception" if not explained and not _about(run, found):
             yield f"{script} ended with {run.raised.splitlines()[0]}; what comes after did not run"
-    if not run.backwards and not any(o.raised for o in run.observations):
+    if run.ended_by == "end" and not run.backwards and not any(o.raised for o in run.observations):
         yield f"{script} asked for no gradient (no backward, no autograd.grad): there is nothing to prove"
     if run.truncated:
         yield "the run was too long to remember all of it: paths may begin in the middle"
@@ -332,23 +332,8 @@ def main(request: Path, answer: Path) -> int:
         return error.code  # type: ignore[return-value] # a message is shown by Python itself
     if error is None or isinstance(error, KeyboardInterrupt):
         return run.status
-    traceback.print_exception(type(error), error, _own(error))
+    traceback.print_exception(type(error), error, without_own(error))
     return 1
-
-
-def _own(error: BaseException) -> TracebackType | None:
-    """The traceback as the script without the tracer would have it: the tracer's frames are not the user's."""
-    own = str(Path(__file__).parent)
-    frames = [tb for tb in _chain(error.__traceback__) if not tb.tb_frame.f_code.co_filename.startswith(own)]
-    for frame, following in zip(frames, [*frames[1:], None], strict=False):
-        frame.tb_next = following
-    return frames[0] if frames else None
-
-
-def _chain(tb: TracebackType | None) -> Iterator[TracebackType]:
-    while tb is not None:
-        yield tb
-        tb = tb.tb_next
 
 
 if __name__ == "__main__":

@@ -30,21 +30,31 @@ class Running(click.Command):
 
 
 def run_script(script: str, args: tuple[str, ...], options: dict[str, Any], task: Task, watch: Watch | None = None, *,
-               quiet: bool = False, only: bool = False) -> Traced:  # fmt: skip
+               quiet: bool = False, only: bool = False, module: str = "") -> Traced:  # fmt: skip
     """Run a script under the tracer, and say before that it is executed; with `only` nothing but the trace is reported."""
     from gradlint import traced
     from gradlint.runtime.launch import LaunchError, Request
 
     if not Path(script).is_file():
         raise click.UsageError(f"no such script: {script}")
-    common.note(f"note: executing {script}")
+    common.note(f"note: executing {f'python -m {module}' if module else script}")
     sys.stdout.flush()
-    request = Request(script, args, stop_after=options["stop_after"])
+    request = Request(script, args, module, stop_after=options["stop_after"])
     try:
         if only:
             return traced.trace(task, request, timeout=options["timeout"], quiet=quiet)
         return traced.confirm(task, request, watch, timeout=options["timeout"], quiet=quiet)
     except LaunchError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def module_file(name: str) -> str:
+    """The file that a module is run from."""
+    from gradlint.runtime import launch
+
+    try:
+        return launch.module_file(name)
+    except launch.LaunchError as error:
         raise click.UsageError(str(error)) from error
 
 

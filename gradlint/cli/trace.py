@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gradlint.cli import _common as common
-from gradlint.cli._report import end, run_script, traced_options
+from gradlint.cli._report import end, module_file, run_script, traced_options
 from gradlint.report import formats
 
 
@@ -17,6 +17,7 @@ from gradlint.report import formats
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @common.setting_options
+@click.option("-m", "module", is_flag=True, help="SCRIPT is the name of a module, as for python -m.")
 @click.option("--exit-zero", is_flag=True, help="Exit status 0 even with findings.")
 @click.option("--output-format", type=click.Choice(formats()), default="full", show_default=True, help="How to report.")
 @click.option("--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file.")
@@ -33,8 +34,10 @@ def command(ctx: click.Context, /, script: str, args: tuple[str, ...], **options
     """
     from gradlint import api, report
 
+    name = script if options["module"] else ""
+    script = module_file(name) if name else script
     loaded = common.settings([script], options["config_file"])
     task = api.Task((script,), loaded, select=options["select"], ignore=(*options["ignore"], api.UNUSED))
     quiet = options["output_file"] is None and not report.load(options["output_format"]).EXTRAS
-    done = run_script(script, args, options, task, quiet=quiet, only=True)
+    done = run_script(script, args, options, task, quiet=quiet, only=True, module=name)
     end(ctx, done.outcome, {**options, "show_unknown": False, "statistics": False}, loaded)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import sys
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType, MethodType
@@ -70,6 +71,7 @@ class Demands:
         self.counts: Counter[tuple[object, ...]] = Counter()
         self.backwards = 0
         self.steps: dict[int, Stepped] = {}
+        self.escaped: set[int] = set()  #: kept demands whose exception left a thread
         self._shapes: Counter[tuple[str, int]] = Counter()
         self.idle: set[int] = set()  #: steps of optimizers that found no gradient at all
         self.by_hand: set[int] = set()  #: parameters that the program trains itself, although an optimizer steps them
@@ -77,26 +79,31 @@ class Demands:
         self._cleared: dict[int, tuple[int, int]] = {}  #: node: how many backwards before, and where
         self._made: dict[int, int] = {}
         self._pending: dict[int, list[Seen]] = {}  #: leaf: the backwards whose gradients wait in its `.grad`
-        self._inside = 0
+        self._inside: set[int] = set()  #: threads that are in the engine
 
     # --- the engine --------------------------------------------------------------------------------------------------
 
     def run(self, engine: Callable[..., Any], roots: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the engine for the user and look at what comes of it."""
-        if self._inside:
+        if self._nested():
             return engine(roots, *args, **kwargs)
         seen, before, asked = self._begin(roots, args, kwargs, sys._getframe(2))
-        self._inside += 1
+        self._inside.add(threading.get_ident())
         try:
             result = engine(roots, *args, **kwargs)
         except BaseException as error:
             self._raised(seen, error)
             raise
         finally:
-            self._inside -= 1
+            self._inside.discard(threading.get_ident())
         self.backwards += 1
         self._done(seen, before, asked, roots, result)
         return result
+
+    def _nested(self) -> bool:
+        """Whether the engine itself is asking: in its caller's thread, or in one of its own, which Python has not started."""
+        here = threading.get_ident()
+        return here in self._inside or (bool(self._inside) and all(t.ident != here for t in threading.enumerate()))
 
     @unobserved
     def _done(
@@ -169,6 +176,12 @@ class Demands:
         if seen in self.kept:
             error.__dict__[MARK] = self.kept.index(seen)
 
+    def left_a_thread(self, error: BaseException | None) -> None:
+        """An exception came out of a thread, where nobody can catch it any more."""
+        number = None if error is None else ender(error)
+        if number is not None:
+            self.escaped.add(number)
+
     def _keep(self, seen: Seen) -> None:
         """Keep the first executions of each outcome."""
         key = (seen.kind, seen.site, seen.raised[:40], seen.gradients, self._history(seen))
@@ -202,7 +215,7 @@ class Demands:
     def grad_read(self, tensor: Tensor, gradient: Any, frame: Any) -> None:
         """`tensor.grad` was read by the user's own code."""
         site = self.places.here(frame)
-        if self._inside or self.places.through(site) != DIRECT:
+        if self._nested() or self.places.through(site) != DIRECT:
             if self.places.through(site) == THROUGH_LIBRARY:
                 self.used((tensor,))
             return
@@ -224,7 +237,7 @@ class Demands:
     @unobserved
     def cleared(self, tensor: Tensor, frame: Any) -> None:
         """A gradient was thrown away."""
-        if not self._inside and tensor.requires_grad:
+        if not self._nested() and tensor.requires_grad:
             self._pending.pop(id(tensor), None)
             self._cleared[self.nodes.of(tensor)] = (self.backwards, self.places.here(frame))
 
@@ -403,6 +416,19 @@ class Counting:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return functools.partial, (self.__wrapped__,)
+
+
+def ender(error: BaseException) -> int | None:
+    """The demand that an exception, or what it was raised from, comes from."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        number: int | None = at.__dict__.get(MARK)
+        if number is not None:
+            return number
+        at = at.__cause__ or at.__context__
+    return None
 
 
 def _outcomes(gradients: Sequence[Any], *, look: bool = True) -> tuple[Outcome, ...]:

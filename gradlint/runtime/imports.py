@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,12 +81,26 @@ def installed(plans: Mapping[str, Plan], helper: Excursion) -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-def run_script(path: str, plans: Mapping[str, Plan], helper: Excursion) -> None:
-    """Run a file as `__main__`, as Python does."""
+def module(name: str) -> ModuleSpec:
+    """The module that `python -m NAME` runs: of a package its `__main__`. Raises `ImportError` where there is none."""
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        spec = importlib.util.find_spec(f"{name}.__main__")
+    if spec is None or spec.origin is None or not spec.has_location:
+        raise ImportError(f"no module to run named {name}", name=name)
+    return spec
+
+
+def run_script(script: str | ModuleSpec, plans: Mapping[str, Plan], helper: Excursion) -> None:
+    """Run a file, or a module, as `__main__`, as Python does."""
+    path = script if isinstance(script, str) else str(script.origin)
     data = Path(path).read_bytes()
     plan = plans.get(os.path.realpath(path), Plan())
     main = ModuleType("__main__")
     main.__dict__.update({"__file__": path, "__cached__": None, "__builtins__": builtins})
+    if not isinstance(script, str):
+        main.__dict__.update({"__spec__": script, "__package__": script.parent, "__loader__": script.loader})
+        sys.argv[0] = path
     before: Any = sys.modules.get("__main__")
     sys.modules["__main__"] = main
     try:

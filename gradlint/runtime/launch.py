@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Request(msgspec.Struct, frozen=True):
 
     script: str
     args: tuple[str, ...] = ()
+    module: str = ""  #: the name that the script is run by as a module, as for `python -m`
     stop_after: int = 0
     models: tuple[str, ...] = ()  #: the user's own model files
     excursions: dict[str, list[int]] = {}  #: by file: lines of functions whose arrays and numbers are followed
@@ -45,6 +47,20 @@ class Request(msgspec.Struct, frozen=True):
     returned: tuple[
         Span, ...
     ] = ()  #: definitions of functions of which it is asked whether what they return requires grad
+
+
+def module_file(name: str) -> str:
+    """The file that `python -m NAME` runs here, found without importing anything. Raises `LaunchError` where there is none."""
+    path: Sequence[str] | None = [str(Path.cwd()), *sys.path]
+    spec = None
+    for part in name.split("."):
+        spec = PathFinder.find_spec(part, path) if path is not None else None
+        path = spec.submodule_search_locations if spec is not None else None
+    if path is not None:
+        spec = PathFinder.find_spec("__main__", path)
+    if spec is None or spec.origin is None or not spec.has_location:
+        raise LaunchError(f"no such module to run: {name}")
+    return os.path.relpath(spec.origin)
 
 
 def spawn(request: Request, *, timeout: float | None = None, quiet: bool = False) -> Run:
@@ -132,7 +148,7 @@ def execute(request: Request, catalog: Catalog, explain: Explain) -> tuple[Run, 
         try:
             with recording:
                 helper.tape = recording.mode
-                imports.run_script(request.script, plans, helper)
+                imports.run_script(imports.module(request.module) if request.module else request.script, plans, helper)
         except BaseException as raised:
             error = raised
     run = _ended(writing.run(recording, whole=True), error)
@@ -175,10 +191,10 @@ def _ended(run: Run, error: BaseException | None) -> Run:
 
 @contextlib.contextmanager
 def _as_script(request: Request) -> Iterator[None]:
-    """`sys.argv` and `sys.path` as the script expects them."""
+    """`sys.argv` and `sys.path` as the script expects them; a module puts its own file into `sys.argv`."""
     before: tuple[Any, Any] = sys.argv, sys.path[:]
     sys.argv = [request.script, *request.args]
-    sys.path[0] = str(Path(request.script).resolve().parent)
+    sys.path[0] = str(Path.cwd() if request.module else Path(request.script).resolve().parent)
     try:
         yield
     finally:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from types import FrameType
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from torch.nn import Module, Parameter
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import _get_current_function_mode_stack, _pop_mode_temporarily
 
+from gradlint.runtime.frames import own, without_own
 from gradlint.runtime.mode import Tape
 
 _HOOKS = (
@@ -42,7 +45,9 @@ def made(tape: Tape) -> Iterator[None]:
         undo.callback(_set(torch.autograd.Function, "apply", _applied(tape)))
         undo.callback(_set(Parameter, "__new__", _parameter(tape)))
         undo.callback(_set(torch.autograd.Variable, "__new__", _variable(tape)))
-        undo.callback(_set(threading.Thread, "run", _thread(tape)))
+        undo.callback(_set(threading.Thread, "_bootstrap_inner", _thread(tape)))
+        undo.callback(_shown_by_threads(tape))
+        undo.callback(_set(warnings, "_showwarnmsg", _shown_at_home(warnings._showwarnmsg)))  # type: ignore[attr-defined]
         for name in ("__enter__", "__exit__"):
             undo.callback(_set(torch.inference_mode, name, _inference(tape, name)))
         for name in _HOOKS:
@@ -125,7 +130,7 @@ def _variable(tape: Tape) -> Any:
 
 
 def _thread(tape: Tape) -> Any:
-    original = threading.Thread.run
+    original = threading.Thread._bootstrap_inner  # type: ignore[attr-defined] # `run` is for others to override
 
     @functools.wraps(original)
     def run(thread: threading.Thread) -> None:
@@ -136,6 +141,42 @@ def _thread(tape: Tape) -> Any:
             original(thread)
 
     return run
+
+
+def _shown_by_threads(tape: Tape) -> Callable[[], None]:
+    """See what comes out of a thread; the program may set a hook of its own, which stays."""
+    original = threading.excepthook
+
+    @functools.wraps(original)
+    def show(args: Any) -> None:
+        if args.exc_value is not None:
+            tape.demands.left_a_thread(args.exc_value)
+            trace = without_own(args.exc_value)
+            args = threading.ExceptHookArgs((args.exc_type, args.exc_value, trace, args.thread))
+        original(args)
+
+    def undo() -> None:
+        if threading.excepthook is show:
+            threading.excepthook = original
+
+    threading.excepthook = show
+    return undo
+
+
+def _shown_at_home(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Show a warning of torch's where it would be without the tracer, which calls torch on the program's behalf."""
+
+    @functools.wraps(original)
+    def show(message: Any) -> None:
+        frame: FrameType | None = sys._getframe(1)
+        if frame is not None and own(frame.f_code) and message.filename == frame.f_code.co_filename:
+            while frame is not None and own(frame.f_code):
+                frame = frame.f_back
+            if frame is not None:
+                message.filename, message.lineno = frame.f_code.co_filename, frame.f_lineno
+        original(message)
+
+    return show
 
 
 def _inference(tape: Tape, name: str) -> Any:

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from gradlint.catalog import Catalog
 from gradlint.runtime import patches
-from gradlint.runtime.demands import MARK, Demands
+from gradlint.runtime.demands import Demands, ender
 from gradlint.runtime.knowledge import Knowledge
 from gradlint.runtime.mode import Tape
 from gradlint.runtime.nodes import Nodes
@@ -78,16 +78,3 @@ def _made(catalog: Catalog) -> Tape:
     places = Places()
     nodes = Nodes(places)
     return Tape(places, Knowledge(catalog), nodes, Demands(places, nodes))
-
-
-def ender(error: BaseException) -> int | None:
-    """The demand that an exception, or what it was raised from, comes from."""
-    seen: set[int] = set()
-    at: BaseException | None = error
-    while at is not None and id(at) not in seen:
-        seen.add(id(at))
-        number: int | None = at.__dict__.get(MARK)
-        if number is not None:
-            return number
-        at = at.__cause__ or at.__context__
-    return None

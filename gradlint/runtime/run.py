@@ -24,6 +24,7 @@ class Observation(msgspec.Struct, frozen=True):
     demand: int
     raised: str = ""
     ended_the_run: bool = False  #: the exception left the script or the test
+    ended_a_thread: bool = False  #: the exception left a thread; the program may have run on
     gradients: tuple[Outcome, ...] = ()  #: one per target; of a bare backward one word for all leaves
     used: bool = True  #: a `.grad` whose value the program uses, not one that it tests or prints
     library: bool = False  #: asked for inside a library, not by the user's own code

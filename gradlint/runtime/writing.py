@@ -340,6 +340,7 @@ class Writer:
                 demand=i,
                 raised=seen.raised,
                 ended_the_run=ended == i + self.recording.first or (seen.kind == "grad-read" and uses.failed(seen)),
+                ended_a_thread=i + self.recording.first in self.recording.demands.escaped,
                 gradients=self._outcome(seen),
                 used=seen.kind != "grad-read" or uses.used(seen),
                 library=self.places.through(seen.site) == THROUGH_LIBRARY,

@@ -100,6 +100,20 @@ def test_a_script_that_is_not_there(tmp_path: Path) -> None:
     assert "no such script" in out.stderr
 
 
+def test_a_module_is_run_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "__init__.py").touch()
+    (tmp_path / "pkg" / "__main__.py").write_text("from .work import sys\n")
+    (tmp_path / "pkg" / "work.py").write_text(CUT)
+    monkeypatch.chdir(tmp_path)
+    out = gradlint("trace", "-m", "pkg", "--flag")
+    assert out.returncode == 1
+    assert out.stdout.startswith("the script's own words ['--flag']\n")
+    assert "error[detach]: loss does not depend" in out.stdout
+    for name in ("none", "pkg.none", "pkg.work.none"):
+        assert "no such module to run" in gradlint("trace", "-m", name).stderr
+
+
 def test_without_torch(cut: str, tmp_path: Path) -> None:
     (tmp_path / "without").mkdir()
     (tmp_path / "without" / "torch.py").write_text("raise ImportError('No module named torch')\n")

@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -31,7 +32,9 @@ def state() -> dict[str, object]:
         "apply": torch.autograd.Function.__dict__["apply"],
         "parameter": nn.Parameter.__dict__["__new__"],
         "variable": "__new__" in torch.autograd.Variable.__dict__,
-        "thread": threading.Thread.run,
+        "thread": threading.Thread._bootstrap_inner,  # type: ignore[attr-defined]
+        "what threads show": threading.excepthook,
+        "warnings": warnings._showwarnmsg,  # type: ignore[attr-defined]
         "inference": torch.inference_mode.__dict__["__enter__"],
         "hooks": [nn.Module.__dict__[n] for n in ("register_forward_hook", "register_full_backward_hook")],
         "optimizer": torch.optim.Optimizer.__init__,

@@ -247,6 +247,19 @@ def test_a_gradient_of_zeros_is_used_by_its_name(used: bool) -> None:
     assert [f.rule for f in t.findings] == ["zero-gradient"] * used
 
 
+def test_a_gradient_that_arrives_at_a_leaf_from_before_the_trace_counts() -> None:
+    before = torch.ones(2, requires_grad=True)
+    old = before * 2
+    with gradlint.trace() as t:
+        x = torch.ones(2, requires_grad=True)
+        (x.round() + old).sum().backward()  # type: ignore[no-untyped-call]
+    assert t.findings == ()
+    with gradlint.trace() as t:
+        x = torch.ones(2, requires_grad=True)
+        x.round().sum().backward()  # type: ignore[no-untyped-call]
+    assert [f.rule for f in t.findings] == ["zero-gradient"]
+
+
 def alternating() -> None:
     """Two heads behind one trunk: the first backward goes past the trunk, the second through it."""
     trunk, head = nn.Linear(2, 2), nn.Linear(2, 1)
