@@ -2,8 +2,9 @@
 
 Every workload runs plain, traced and under `detect_anomaly`, in turn, one thread; the shortest run of each way is compared with the
 shortest plain one, because whatever else the machine does can only add to a run. This is done in several processes of their own:
-where a process happens to lie in memory moves Python's share of a tiny operation by a tenth (its cache of attributes of types), and
-no number of repetitions shows that. The median of the processes is told, and their spread; *plain again* shows how far a ratio may
+from process to process Python's share of a tiny operation moves by a tenth (probably its cache of attributes of types, which depends
+on where things lie in memory), and no number of repetitions in one process shows that.
+The median of the processes is told, and their spread; *plain again* shows how far a ratio may
 be off. Then the memory of a long training under a trace.
 """
 
