@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gradlint.api import Outcome, Task, run
 from gradlint.config import Config, Loaded
 
@@ -55,6 +57,34 @@ class Registry(OrderedDict):
         self["x"] = x
         return sum(self[name] for name in self)
 """
+RAISING = """
+def switched_on(word):
+    if word.lower() in ("yes", "1"):
+        return True
+    if word.lower() in ("no", "0"):
+        return False
+    raise ValueError(word)
+
+def step(word):
+    switched_on(word)
+    w = torch.ones(2, requires_grad=True)
+    w.detach().sum().backward()
+"""
+LEFT = """
+def switched_on(word):
+    try:
+        if word.lower() in ("yes", "1"):
+            return True
+    except RuntimeError:
+        return None
+    return False
+
+def step(word):
+    switched_on(word)
+    w = torch.ones(2, requires_grad=True)
+    {}["nothing"]
+    w.detach().sum().backward()
+"""
 
 
 def ran(tmp_path: Path, text: str) -> Outcome:
@@ -89,3 +119,9 @@ def test_what_the_constructor_built_by_a_method_is_there_in_the_others(tmp_path:
 
 def test_a_class_that_derives_from_a_dict_made_in_one_of_two_ways(tmp_path: Path) -> None:
     assert ran(tmp_path, EITHER).report.errors == ()
+
+
+@pytest.mark.parametrize("text", [RAISING, LEFT])
+def test_a_call_that_may_have_returned_goes_on(tmp_path: Path, text: str) -> None:
+    """Although its last way raises; and no `try` is left behind that one of its ways was in."""
+    assert [site.verdict for site in ran(tmp_path, text).sites] == ["severed"]

@@ -225,10 +225,15 @@ def _run_body(m: Machine, frame: Frame, function: Function, args: Args) -> Val:
 
         return evaluate(m, frame, function.node.body)
     begun = m.tape.time
-    signal = statements.block(m, frame, function.node.body)
-    if signal == NORMAL:
-        m.set(frame, "$return", None)
-    m.settle(frame.start, frame.pending, True)
+    ends = True
+    try:
+        if statements.block(m, frame, function.node.body) == NORMAL:
+            m.set(frame, "$return", None)
+    except Raised:  # if it has returned on some way, this one is none
+        if not frame.pending:
+            raise
+        ends = False
+    m.settle(frame.start, frame.pending, ends)
     value = frame.cells.get("$return", MISSING)
     value = None if value is MISSING else value
     if isinstance(value, Tensor):

@@ -55,6 +55,9 @@ NORMAL, RETURN, BREAK, CONTINUE = "normal", "return", "break", "continue"
 #: the cells of a module, or of the run, that list hooks
 HOOK_LISTS = ("$hooks", "$pre_hooks", "$backward_hooks", "tensor_hooks", "loose")
 
+#: the facts of the run that hold for a stretch of text, whichever way leaves it: whether a `try` catches, what is expected
+LEXICAL: dict[Key, Any] = {"trying": 0, "expected": frozenset()}
+
 GRAD_ON = Mode(True, Span("", 0, 0, 0, 0), "")
 
 
@@ -78,6 +81,7 @@ class Machine:
         self.turns = 0  #: how many loops over unknown elements we are inside of
         self._running: dict[int, list[int]] = {}  #: per def: how undecided each of its calls was
         self.state = Obj()  #: run-wide facts: grad mode, backward roots, hooks on unknown models
+        self.state.cells |= LEXICAL
         self.state.cells["mode"] = GRAD_ON
         self.state.cells["roots"] = ()
         self.called: set[Span] = set()  #: functions that ran, by the span of their name
@@ -344,13 +348,21 @@ class Machine:
         self.store.rollback(mark)
 
     def settle(self, start: int, pending: list[Delta], alive: bool) -> None:
-        """Join the present state (if `alive`) with the paths that left early since `start`."""
+        """Join the present state (if `alive`) with the paths that left early since `start`.
+
+        A path that left from within a `try` or a `with` kept their state; here both have been left.
+        """
         if not pending:
             return
         deltas = list(pending)
         pending.clear()
+        around, mode = {key: self.state.cells[key] for key in LEXICAL}, self.mode
         present = self.store.take(start)
         self.join([*deltas, present] if alive else deltas)
+        for key, value in around.items():
+            self.set(self.state, key, value)
+        if mode.enabled and not self.mode.enabled:
+            self.set(self.state, "mode", mode)
 
     def join(self, deltas: Sequence[Delta]) -> None:
         """Apply the join of alternatives."""
