@@ -42,7 +42,7 @@ class _Answer(NamedTuple):
 
     survey: Survey | None
     runs: list[Judged]
-    asked: dict[Path, str]
+    asked: dict[str, str]
 
 
 def crew(sources: Sequence[Source], catalog: Catalog, read: Read, *, jobs: int, facts: bool = False) -> Crew:
@@ -57,7 +57,7 @@ class Several:
     """A crew of processes."""
 
     def __init__(self, sources: Sequence[Source], catalog: Catalog, read: Read, number: int, *, facts: bool) -> None:
-        self.asked: dict[Path, str] = {}
+        self.asked: dict[str, str] = {}
         self._files = {s.path: s.file for s in sources}
         self._sizes = {s.path: len(s.held) for s in sources}
         self._processes: Processes[_Question, _Answer] = Processes(
@@ -139,7 +139,7 @@ def _death(file: str, died: Died) -> FileError:
 def _worker(sources: Sequence[Source], catalog: Catalog, read: Read, *, facts: bool) -> Callable[[_Question], _Answer]:
     """What answers in one of the processes."""
     judges = Judges(sources, catalog, read, facts=facts)
-    told: set[Path] = set()
+    told: set[str] = set()
 
     def answer(question: _Question) -> _Answer:
         survey, runs = None, []

@@ -109,7 +109,7 @@ class Ledger:
         if number not in self._holding:
             kind, path, known = self._page.facts[number]
             try:
-                now = self._digest(Path(path)) if kind == "text" else self._disk.kind(Path(path))
+                now = self._digest(Path(path)) if kind == "text" else self._disk.kind(path)
             except OSError:
                 return False
             self._holding[number] = now == known
@@ -130,7 +130,7 @@ class Remembering:
         spare: Callable[[], Crew],
         trying: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self.asked: dict[Path, str] = {}
+        self.asked: dict[str, str] = {}
         self._ledger = ledger
         self._trying = trying
         with trying():
@@ -215,12 +215,12 @@ class Remembering:
         if held is None:
             return None
         value, facts = held
-        self.asked.update((Path(path), answer) for kind_, path, answer in facts if kind_ == "disk")
+        self.asked.update((path, answer) for kind_, path, answer in facts if kind_ == "disk")
         return value
 
     def _keep(self, name: str, path: Path, value: Any, units: Sequence[Survey | Judged]) -> None:
         asked: Mapping[str, str] = {place: kind for unit in units for place, kind in unit.asked.items()}
-        self.asked.update((Path(place), kind) for place, kind in asked.items())
+        self.asked.update(asked)
         runs = [unit for unit in units if isinstance(unit, Judged)]
         if any(ran.errors or ran.broken for ran in runs):
             return

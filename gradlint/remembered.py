@@ -90,9 +90,8 @@ class Answers:
         """Keep an answer, unless the run was ended, or a defect of gradlint shows in it."""
         if self._folder is None or result.left or answer.broken or any(e.kind == "internal" for e in answer.errors):
             return
-        asked = {str(path): kind for path, kind in result.asked.items()}
         try:
-            remember(self._folder, self._key, Entry(answer, self._digests, asked))
+            remember(self._folder, self._key, Entry(answer, self._digests, result.asked))
         except cache.CacheError as error:
             self._note(error)
 
@@ -166,7 +165,7 @@ def remember(folder: Path, name: str, entry: Entry) -> None:
 def _holds(entry: Entry, read: Callable[[Path], str | None]) -> bool:
     disk = Disk()
     try:
-        if any(disk.kind(Path(path)) != kind for path, kind in entry.asked.items()):
+        if any(disk.kind(path) != kind for path, kind in entry.asked.items()):
             return False
     except OSError:
         return False

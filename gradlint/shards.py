@@ -254,7 +254,7 @@ class Recorded:
     def __init__(
         self, surveys: dict[Path, Survey], wholes: dict[Path, Judged], rests: dict[Path, list[Judged]]
     ) -> None:
-        self.asked: dict[Path, str] = {}
+        self.asked: dict[str, str] = {}
         self._surveys, self._wholes = surveys, wholes
         self._rests = {path: {ran.key: ran for ran in runs} for path, runs in rests.items()}
 

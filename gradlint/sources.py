@@ -19,6 +19,8 @@ from gradlint.texts import Texts, parses
 if TYPE_CHECKING:
     from gradlint.static import Source
 
+#: characters of texts that are kept as they are: what goes beyond is deflated, and inflated when it is looked at
+_PLAIN = 8_000_000
 #: a file up to this size is parsed although it holds no word that matters: a syntax error in it is worth a word
 _SMALL = 4096
 
@@ -81,10 +83,12 @@ class Packed(Mapping[Path, str]):
 
     def __init__(self) -> None:
         self.held: dict[Path, str | bytes] = {}
+        self._plain = _PLAIN  #: characters that may still be kept as they are
 
     def put(self, path: Path, text: str) -> str | bytes:
         """Keep a text; returns it packed."""
-        self.held[path] = packed(text)
+        self._plain -= len(text)
+        self.held[path] = packed(text, always=self._plain < 0)
         return self.held[path]
 
     def __getitem__(self, path: Path) -> str:

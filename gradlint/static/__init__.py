@@ -36,7 +36,7 @@ class Result(msgspec.Struct, frozen=True):
     budget: list[Span]
     left: set[str] = set()  #: named files that an interrupt kept from being run to the end
     bounds: Mapping[str, int] = {}  #: how often each bound of `budget` was hit
-    asked: dict[Path, str] = {}  #: what the search for modules asked of the disk, and was told
+    asked: dict[str, str] = {}  #: what the search for modules asked of the disk, and was told
     runs: Sequence[Ran] = ()  #: what counts, in order
     measured: set[Span] = set()  #: functions called a loss whose value some run only looks at
 

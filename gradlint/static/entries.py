@@ -6,10 +6,9 @@ the attributes that other methods assign unknown.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +79,7 @@ class Runs:
         """What the text of a file says."""
         with self.project.disk.listening() as heard:
             made = self._survey(path)
-        return msgspec.structs.replace(made, asked=_told(heard))
+        return msgspec.structs.replace(made, asked=dict(heard))
 
     def _survey(self, path: Path) -> Survey:
         source = self.project.source(path)
@@ -143,7 +142,7 @@ class Runs:
             with suppress(BudgetHit):
                 _closures(m)
             _collect(m, ran, hooked=hooked)
-            ran.asked = _told(heard)
+            ran.asked = dict(heard)
         return ran
 
     def rest(self, survey: Survey, path: Path, called: AbstractSet[Span], *, every: bool = False) -> Iterator[Ran]:
@@ -166,7 +165,7 @@ class Runs:
 class Beginnings:
     """The partial runs of one file, each from the moment at which the module, or the object, has been made."""
 
-    def __init__(self, m: Machine, path: Path, file: str, *, tapes: bool, asked: dict[Path, str]) -> None:
+    def __init__(self, m: Machine, path: Path, file: str, *, tapes: bool, asked: dict[str, str]) -> None:
         self.m = m
         self.asked = asked  #: of the disk, until the module was there
         self.path = path
@@ -188,7 +187,7 @@ class Beginnings:
                 self._definition(key, ran)
         ran.failed = ran.failed or bool(ran.errors)
         new = ((path, kind) for path, kind in heard.items() if path not in self.asked)
-        ran.asked = _told(self.asked if key == self.start else new)
+        ran.asked = dict(self.asked if key == self.start else new)
         return ran
 
     def _load(self, ran: Ran) -> None:
@@ -277,13 +276,6 @@ class Beginnings:
         _collect(self.m, ran, since)
         if not self.tapes and not since.passed(self.m):
             ran.tape = None
-
-
-_posix = lru_cache(1 << 16)(Path.as_posix)  #: every run tells of the same paths
-
-
-def _told(asked: Mapping[Path, str] | Iterable[tuple[Path, str]]) -> dict[str, str]:
-    return {_posix(path): kind for path, kind in dict(asked).items()}
 
 
 @contextmanager

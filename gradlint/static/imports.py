@@ -43,6 +43,7 @@ class Project:
         self._programs: dict[Path, p.Module] = {}  #: those used last, the last one last
         self._alive: WeakValueDictionary[Path, p.Module] = WeakValueDictionary()  #: those that a run has as well
         self._ready = 0  #: characters of the programs that are ready
+        self._lengths: dict[Path, int] = {}  #: of the texts that were lowered
         self._packed: dict[
             Path, bytes
         ] = {}  #: the others: a fiftieth of the time of lowering, an eighteenth of the memory
@@ -75,7 +76,7 @@ class Project:
             self._packed[path] = _NONE
             return None
         self._programs[path] = self._alive[path] = found
-        self._ready += self._length(path)
+        self._ready += self._lengths[path]
         while self._ready > READY and len(self._programs) > 1:
             self._pack(next(iter(self._programs)))
         return found
@@ -83,20 +84,18 @@ class Project:
     def _pack(self, path: Path) -> None:
         """Put a program away; runs that are going on have it still."""
         program = self._programs.pop(path)
-        self._ready -= self._length(path)
+        self._ready -= self._lengths[path]
         if path not in self._packed:
             self._packed[path] = pickle.dumps(program, pickle.HIGHEST_PROTOCOL)
-
-    def _length(self, path: Path) -> int:
-        source = self.source(path)
-        return len(source.held) if source else 0
 
     def _lower(self, path: Path) -> p.Module | None:
         source = self.source(path)
         if source is None:
             return None
         try:
-            return lower(source.text, source.file, module_name(path, self.disk))
+            text = source.text
+            self._lengths[path] = len(text)
+            return lower(text, source.file, module_name(path, self.disk))
         except LowerError as error:
             if source.named:
                 self.failures[path] = FileError(source.file, error.line, error.column, error.kind, error.message)

@@ -32,7 +32,7 @@ class _Imported(NamedTuple):
     module: Path
     moment: Moment
     steps: int
-    asked: dict[Path, str]  #: of the disk
+    asked: dict[str, str]  #: of the disk
 
 
 class Packages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,14 +30,16 @@ class Source(msgspec.Struct, frozen=True):
         return unpacked(self.held)
 
 
-def packed(text: str) -> str | bytes:
-    """A text to be kept: one that is not ASCII takes up to four bytes for every character."""
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass")
+def packed(text: str, *, always: bool = False) -> str | bytes:
+    """A text to be kept: one that is not ASCII takes up to four bytes for every character, deflated a quarter of one."""
+    if text.isascii() and not always:
+        return text
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
 
 
 def unpacked(held: str | bytes) -> str:
     """A text that was packed."""
-    return held if isinstance(held, str) else held.decode("utf-8", "surrogatepass")
+    return held if isinstance(held, str) else zlib.decompress(held).decode("utf-8", "surrogatepass")
 
 
 def shown(path: Path) -> str:

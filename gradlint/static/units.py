@@ -91,7 +91,7 @@ Begin = Callable[[Path], None]  #: told of every file before it is dealt with
 class Crew(Protocol):
     """Who runs the units. The answers come in any order, each with its file."""
 
-    asked: dict[Path, str]  #: what the search for modules asked of the disk, and was told
+    asked: dict[str, str]  #: what the search for modules asked of the disk, and was told
 
     def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
         """What the texts of some files say."""
