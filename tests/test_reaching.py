@@ -127,7 +127,11 @@ def test_a_library_that_asks(tmp_path: Path) -> None:
         ("from b import step\ndef f():\n    kept = step\n    return kept\n", {"a.py:f"}),
         ("from b import Base\ndef f(run):\n    run()\n", set()),
         ("from b import Base\ndef f(x):\n    x.run()\n", {"a.py:f"}),
-        (KEPT.format(", step"), {"a.py:f"}),
+        (KEPT.format(", step"), set()),  # a parameter, whatever it is called
+        ("from b import step\ndef f(step):\n    return step()\n", set()),
+        ("from b import step\n@step\ndef f(step):\n    return step\n", {"a.py:f"}),
+        ("from b import Base\ndef f(x: Base) -> Base:\n    y: Base = x\n    return y\n", set()),  # types are not run
+        ("import torch\ndef f(x: torch.optim.SGD) -> None:\n    return x\n", set()),
         (KEPT.format(", step=step"), {"a.py:f", "a.py:g"}),
         (KEPT.format(""), {"a.py:f", "a.py:g"}),
     ],

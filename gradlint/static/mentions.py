@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
-from gradlint.static.nodes import nodes
+from gradlint.static import nodes
 from gradlint.static.words import misspelt, names_a_loss
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -39,7 +39,8 @@ class Known(msgspec.Struct, frozen=True):
 class Mentions(msgspec.Struct, frozen=True):
     """Of one function. `keeps`: an attribute, the name of what is put there, whether that is called first.
 
-    A name that the function binds itself says nothing of what is kept.
+    A name that the function binds itself says nothing of what is kept, a parameter nothing of what is used, and neither
+    does a type: the machine gives no argument a value for its type.
     """
 
     asks: bool
@@ -71,7 +72,7 @@ def mentions(function: Function, qualname: str, known: Known) -> Mentions:
     rooted: list[tuple[str, str]] = []
     kept: list[tuple[str, str, bool]] = []
     asks = names_a_loss(qualname) or function.name in known.called
-    for node in nodes(function):
+    for node in nodes.run(function):
         if isinstance(node, ast.Attribute):
             reads.add(node.attr)
             rooted += ((root, node.attr) for root in _root(node))
@@ -85,15 +86,24 @@ def mentions(function: Function, qualname: str, known: Known) -> Mentions:
         elif isinstance(node, ast.Assign):
             kept += _kept(node)
     asks = asks or not (uses | reads).isdisjoint(known.asking)
-    bound -= {default.id for default in _defaults(function) if isinstance(default, ast.Name)}  # `def f(step=step)`
+    outside = {node.id for part in _around(function) for node in nodes.run(part) if isinstance(node, ast.Name)}
+    uses -= {parameter.arg for parameter in _parameters(function.args)} - outside
+    bound -= outside  # `def f(step=step)`
     uses |= {name for root, name in rooted if root not in bound}
     keeps = dict.fromkeys(keep for keep in kept if keep[1] not in bound)
     return Mentions(asks, tuple(sorted(uses)), tuple(sorted(reads)), tuple(keeps))
 
 
-def _defaults(function: Function) -> Iterator[ast.expr | None]:
+def _around(function: Function) -> Iterator[ast.expr]:
+    """What is evaluated where the function is defined, and knows nothing of its parameters."""
     yield from function.args.defaults
-    yield from function.args.kw_defaults
+    yield from filter(None, function.args.kw_defaults)
+    yield from function.decorator_list
+
+
+def _parameters(given: ast.arguments) -> Iterator[ast.arg]:
+    yield from (*given.posonlyargs, *given.args, *given.kwonlyargs)
+    yield from filter(None, (given.vararg, given.kwarg))
 
 
 def _root(node: ast.Attribute) -> Iterator[str]:
