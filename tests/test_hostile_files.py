@@ -75,6 +75,8 @@ READABLE: dict[str, str | bytes] = {
     "infinite": LEAF + "n = 1e999\nz = -1e999j\nk = int(n)\n" + DEMAND,
     "an endless hexadecimal": LEAF + f"n = 0x{'f' * 100_000}\nprint(f'{{n}}', str(n))\nd = {{n: x.detach()}}\nd[n].sum().backward()\n",
     "an endless name": CUT.replace("x", "v" * 100_000),
+    "tabs after spaces": LEAF + "if x is not None:\n        if x.any():\n    \t    y = x.detach()\n        y = x\n" + DEMAND,
+    "a part with a step of a list that nobody knows": LEAF + "a = [i for i in unknown()]\na[::2] = [1, 2, 3]\n" + DEMAND,
     "a list in itself": LEAF + "a = []\na.append(a)\nunknown(a)\nprint(a, a == a)\n" + DEMAND,
     "a list of lists of lists": LEAF + "a = [x]\n" + "a = [a, a]\n" * 60 + "unknown(a)\nprint(a)\n" + DEMAND,
     "a tuple that doubles": LEAF + "a = (x,)\n" + "a = a + a\n" * 60 + DEMAND,

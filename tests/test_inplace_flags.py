@@ -51,3 +51,16 @@ def test_what_is_found_and_happens(tmp_path: Path, call: str, raises: bool) -> N
             exec(program, {})
     else:
         exec(program, {})
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_a_function_is_not_in_its_own_way(tmp_path: Path, name: str) -> None:
+    more = "0.1, 0.2, " if name == "threshold" else ""
+    head = "import torch, torch.nn.functional as F\nlayer = torch.nn.Conv1d(2, 3, 1)\n"
+    program = f"{head}y = F.{name}(layer(torch.rand(2, 2, 4)), {more}inplace=True)\ny.pow(2).sum().backward()\n"
+    file = tmp_path / "program.py"
+    file.write_text(program, encoding="utf-8")
+    assert not api.check([file]).findings
+    here: dict[str, object] = {}
+    exec(program, here)
+    assert here["layer"].weight.grad is not None  # type: ignore[attr-defined]

@@ -65,15 +65,20 @@ def _lost_everywhere(
 
 
 def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
-    """The summands that carry nothing although a source has a data path to them, beside live ones."""
+    """The summands that carry nothing although a source has a data path to them, beside live ones.
+
+    Where a gradient is asked of something by name, a summand counts that this has a data path to.
+    """
     graph = case.graph
+    asked = set(demand.targets) if demand.kind == "autograd.grad" else set()
     parts = summands(graph, root)
     alive = [p for p in parts if graph.bare[p] > ZEROES]
     if not alive or len(parts) < 2:
         return []
     found = []
     for part in parts:
-        if _lost(graph, part) and not any(a in graph.towards(part) for a in alive):
+        concerned = not asked or not asked.isdisjoint(graph.towards(part))
+        if concerned and _lost(graph, part) and not any(a in graph.towards(part) for a in alive):
             found.append(_dead_term(case, demand, root, part))
     return [f for f in found if f is not None]
 

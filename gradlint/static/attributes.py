@@ -22,6 +22,7 @@ from gradlint.static import (
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.counters import Count
+from gradlint.static.lacking import lacks
 from gradlint.static.machine import Machine
 from gradlint.static.sites import below
 from gradlint.static.store import MISSING, Obj
@@ -145,6 +146,8 @@ def _of_instance(m: Machine, frame: Frame, value: Instance, name: str, span: Spa
 
 def _unset(m: Machine, value: Instance, name: str) -> Val:
     """An attribute nobody set so far: unknown, and the same unknown next time."""
+    if lacks(m, value, name):
+        raise Raised(f"no attribute '{name}'", kind="AttributeError")
     base = classes.library_base(m, value.cls)
     own = not isinstance(value.cls, Lib) and modules.is_module(m, value)
     if base is not None and (not own or m.catalog.row(f"{base}.{name}") is not None):

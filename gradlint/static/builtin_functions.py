@@ -14,8 +14,10 @@ from functools import partial
 from gradlint.static import attributes, builtin, calls, classes, containers, module_methods, modules, settings, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
+from gradlint.static.counters import as_long
 from gradlint.static.counters import length as counted_length
 from gradlint.static.joins import join_values
+from gradlint.static.lacking import lacks
 from gradlint.static.machine import Machine
 from gradlint.static.operators import plain
 from gradlint.static.store import MISSING
@@ -125,7 +127,7 @@ def _list(m: Machine, args: Args) -> Val:
     if not args.positional:
         return ListObj([])
     known, exact = containers.sequence(m, args.frame, args.get(0), args.span)
-    return ListObj(known, "list", not exact)
+    return as_long(ListObj(known, "list", not exact), args.get(0))
 
 
 def _tuple(m: Machine, args: Args) -> Val:
@@ -147,7 +149,7 @@ def _sorted(m: Machine, args: Args) -> Val:
             return ListObj(sorted(known, reverse=args.keywords.get("reverse") is True))
         except TypeError:
             return ListObj(known)
-    return ListObj(known, "list", not exact)
+    return as_long(ListObj(known, "list", not exact), args.get(0))
 
 
 def _reversed(m: Machine, args: Args) -> Val:
@@ -241,9 +243,8 @@ def _has(m: Machine, args: Args, receiver: Val, name: str) -> bool | None:
                 return True
             if modules.is_module(m, receiver) and name in module_methods.METHODS:
                 return True
-            return (
-                False if not classes.library_base(m, receiver.cls) and not classes.unknown_base(receiver.cls) else None
-            )
+            known = not classes.library_base(m, receiver.cls) and not classes.unknown_base(receiver.cls)
+            return False if known or lacks(m, receiver, name) else None
         case Tensor():
             return True if m.catalog.row(f"{tensors.TENSOR}.{name}") or name in ("grad", "requires_grad") else None
         case None:

@@ -292,12 +292,9 @@ def run_generator(m: Machine, generator: Generator) -> list[Val]:
         frame.yields = []
         frame.cells.pop(modes.YIELDED, None)
         frame.start = m.store.mark()
-        m.stack.append(m.here())
-        try:
+        with m.running(generator.function.node, m.here()):
             statements.block(m, frame, statements.body_of(generator.function))
             m.settle(frame.start, frame.pending, True)
-        finally:
-            m.stack.pop()
         generator.done = list(frame.yields)
         m.store.undo.append(partial(setattr, generator, "done", None))
     return generator.done

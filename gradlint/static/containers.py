@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradlint.static import attributes, calls, hooks, overwrites, tensors, unknowns
+from gradlint.static import attributes, calls, counters, hooks, overwrites, tensors, unknowns
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import CONTENT, UNKNOWN_KEYS, UNROLL_KNOWN
@@ -203,7 +203,9 @@ def get_position(m: Machine, value: Val, index: Val) -> Val:
         cut = index.known()
         if cut is None or (isinstance(value, ListObj) and is_open(value)):
             return ListObj(known, "list", True) if not isinstance(value, (str, bytes, range)) else Scalar()
-        return ListObj(known[cut]) if isinstance(value, ListObj) else known[cut]
+        if not isinstance(value, ListObj):
+            return known[cut]
+        return counters.as_long(ListObj(known[cut] or (known if counters.GROWN in value.cells else ())), value)
     if isinstance(index, int):
         if -len(known) <= index < len(known):
             return known[index]
@@ -298,14 +300,21 @@ def set_item(m: Machine, frame: Frame, receiver: Val, index: Val, value: Val, sp
 def set_position(m: Machine, receiver: ListObj, index: Val, value: Val) -> None:
     """`list[index] = value`."""
     known = list(content(receiver))
+    part = index.known() if isinstance(index, Slice) else None
+    given = content(value) if isinstance(value, ListObj) else value
     if isinstance(index, int) and -len(known) <= index < len(known):
         known[index] = value
-    elif isinstance(index, Slice) and index.known() is not None and isinstance(value, (ListObj, tuple)):
-        known[index.known()] = content(value) if isinstance(value, ListObj) else value  # type: ignore[index]
+    elif part is not None and isinstance(given, tuple) and _fits(known, part, given):
+        known[part] = given
     else:
         known = [join_values(m, [v, value]) for v in known] or [value]
         m.set(receiver, OPEN, True)
     m.set(receiver, ITEMS, tuple(known))
+
+
+def _fits(known: list[Val], part: slice, given: tuple[Val, ...]) -> bool:
+    """Whether the items can take the place of a part: one with a step only changes as many for as many."""
+    return part.step in (None, 1) or len(known[part]) == len(given)
 
 
 def set_key(m: Machine, receiver: DictObj, key: Val, value: Val, span: Span) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gradlint.static.store import Obj, Store
 from gradlint.static.values import ITEMS, ListObj, Scalar, Val, content
 
-GROWN = "$grown"  #: cell of a list that a cut loop added to
+GROWN = "$grown"  #: cell of a list that a cut loop added to, and of the frame of a comprehension over one
 _MIRROR = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 #: what comparisons say of a counter that has passed a number, or reached it, however far it goes
 _PASSED: dict[str, Val] = {">": True, ">=": True, "<": False, "<=": False, "==": False, "!=": True}
@@ -45,6 +45,13 @@ def widen(store: Store, mark: int) -> None:
 def _of_the_program(key: object) -> bool:
     """Whether a cell is a name, an attribute or an item, and no book-keeping of the machine."""
     return not (isinstance(key, str) and key.startswith("$"))
+
+
+def as_long(made: ListObj, source: object) -> ListObj:
+    """What was made item by item of a list that a cut loop added to may be longer as well."""
+    if isinstance(source, Obj) and source.cells.get(GROWN) is True:
+        made.cells[GROWN] = True
+    return made
 
 
 def length(value: ListObj) -> int:

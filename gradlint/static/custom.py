@@ -35,6 +35,7 @@ from gradlint.static.values import ClassObj, Function, Instance, Lib, Mode, Tens
 from gradlint.tape import Flow, Span
 
 CAUSE = "custom-function"
+MARKED = "$marked"  #: cell of a context: the results that the program said to have no gradient
 ZEROS = ("zeros", "zeros_like", "new_zeros")
 
 
@@ -57,16 +58,32 @@ def apply(m: Machine, cls: ClassObj, args: Args) -> Val:
     forward, _ = classes.find(m, cls, "forward")
     inner = forward.function if isinstance(forward, Wrapped) else forward
     result: Val = Unknown("output")
+    context = _context(args.span)
     if isinstance(inner, Function):
-        context = Instance(Lib("torch.autograd.function.FunctionCtx"), args.span)
         with entered(m, Mode(False, args.span, "autograd.Function")):
             takes_context = "setup_context" not in cls.cells
             result = calls.call(m, inner, args.prepend(context) if takes_context else args)
     inputs = _inputs(m, cls, args)
     op = f"{cls.node.name}.apply()"
-    if isinstance(result, tuple):
-        return tuple(Tensor(compute(m, op, inputs, args.span)) for _ in result)
-    return Tensor(compute(m, op, inputs, args.span))
+    marked = context.cells.get(MARKED, ())
+
+    def output(value: Val) -> Tensor:
+        apart = any(value is one for one in marked)
+        given = [Input(i.node, Flow.CUTS, "non-differentiable") for i in inputs] if apart else inputs
+        return Tensor(compute(m, op, given, args.span))
+
+    return tuple(output(r) for r in result) if isinstance(result, tuple) else output(result)
+
+
+def _context(span: Span) -> Instance:
+    """The first argument of `forward`: it can be told which results have no gradient."""
+    made = Instance(Lib("torch.autograd.function.FunctionCtx"), span)
+    made.cells["mark_non_differentiable"] = Wrapped("native", None, lambda m, args: _mark(m, made, args))
+    return made
+
+
+def _mark(m: Machine, context: Instance, args: Args) -> Val:
+    m.set(context, MARKED, (*context.cells.get(MARKED, ()), *args.positional))
 
 
 def _inputs(m: Machine, cls: ClassObj, args: Args) -> list[Input]:

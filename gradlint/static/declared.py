@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from gradlint.static import calls, classes, demands
+from gradlint.static import calls, classes, demands, modules
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine, defined
@@ -208,13 +208,16 @@ def caller(m: Machine, receiver: Instance, method: str) -> Call:
     bases = (base.name for base in classes.order(receiver.cls) if isinstance(base, Lib))
     row = next((row for base in bases if (row := m.catalog.row(f"{base}.{method}")) is not None), None)
     if row is not None and row.mode == "no-grad":
-        return lambda m, callee, args: _without_grad(m, row, callee, args)
+        return lambda m, callee, args: _evaluated(m, row, receiver, callee, args)
     if row is not None and row.demand == "return":
         return lambda m, callee, args: _differentiated(m, receiver, callee, args)
     return calls.call
 
 
-def _without_grad(m: Machine, row: Row, callee: Val, args: Args) -> Val:
+def _evaluated(m: Machine, row: Row, receiver: Instance, callee: Val, args: Args) -> Val:
+    """A library that measures switches gradients off, and the whole model to evaluation."""
+    for _, module in modules.named_modules(m, receiver):
+        m.set(module, "training", False)
     with entered(m, Mode(False, args.span, row.name, cause=row.cause or "library")):
         return calls.call(m, callee, args)
 

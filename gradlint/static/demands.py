@@ -39,7 +39,7 @@ def backward(m: Machine, roots: Iterable[Val], args: Args, retain: int = 1) -> N
     )  # fmt: skip
     _want(m, nodes)
     m.set(m.state, "roots", (*m.state.cells["roots"], *known))
-    gradients.passed(m, known)
+    gradients.passed(m, known, create)
     hooks.fire(m, known, nodes, args, create)
 
 
@@ -191,7 +191,7 @@ def retain_grad(m: Machine, value: Tensor, args: Args) -> Val:
     node = value.cells[NODE]
     if not m.tape.values[node].leaf:
         record(m, "retain-grad", args.span, (), [node], [m.tape.values[node].label])
-    m.set(value, "$retained", True)
+    m.set(value, gradients.RETAINED, True)
     return None
 
 

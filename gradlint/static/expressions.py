@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from gradlint.static import attributes, builtin, calls, containers, modes, overwrites, tensors, untaken
+from gradlint.static import attributes, builtin, calls, containers, counters, modes, overwrites, tensors, untaken
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
@@ -390,7 +390,9 @@ def _comprehension(m: Machine, frame: Frame, node: p.Comprehension) -> Val:
             m.set(made, "$open", True)
         return made
     values = [value for _, value in found]
-    return containers.make_set(values, exact) if node.kind == "set" else ListObj(values, "list", not exact)
+    if node.kind == "set":
+        return containers.make_set(values, exact)
+    return counters.as_long(ListObj(values, "list", not exact), inner)
 
 
 def _run_clauses(
@@ -403,6 +405,8 @@ def _run_clauses(
     clause = node.clauses[depth]
     iterable = evaluate(m, outer if depth == 0 else inner, clause.iter)
     known, exact = containers.rounds(m, inner, iterable, m.span(inner, clause.iter), UNROLL * 4)
+    if isinstance(iterable, ListObj) and counters.GROWN in iterable.cells:
+        inner.cells[counters.GROWN] = True
     sure = exact
     for element in known:
         attributes.assign(m, inner, clause.target, element)

@@ -12,6 +12,11 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 LEVELS = 6  #: how many folders above a file belong to its project, unless a project file is met first
+#: modules that everything imports: a file of a package that is called like one of them is meant by its whole name only
+COMMON = frozenset((
+    "abc", "collections", "contextlib", "copy", "dataclasses", "datetime", "enum", "functools", "inspect", "itertools", "json",
+    "logging", "math", "numpy", "operator", "random", "string", "time", "torch", "types", "typing", "warnings",
+))  # fmt: skip
 ROOT_FILES = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 REMEMBERED = 10_000  #: answers that are kept of one kind of question
 
@@ -26,6 +31,7 @@ class Files:
         self._found: dict[tuple[Path, tuple[str, ...], int], tuple[Path | None, tuple[Answers, ...]]] = {}
         self._searched: dict[tuple[str, tuple[str, ...]], tuple[Path | None, Answers]] = {}
         self._above: dict[Path, tuple[list[str], Answers]] = {}
+        self._packages: dict[str, tuple[bool, Answers]] = {}
 
     def find(self, importer: Path, parts: tuple[str, ...], level: int = 0) -> Path | None:
         """The file that `import a.b.c` means in `importer`; None for a library."""
@@ -50,9 +56,20 @@ class Files:
         for base in bases:
             found, answers = self._inside(base, parts)
             used.append(answers)
-            if found is not None and (level or found != importer):
+            if found is None:
+                continue
+            if not level and parts[0] in COMMON:
+                packaged, answers = self._packaged(base)
+                used.append(answers)
+                if packaged:
+                    continue
+            if level or found != importer:
                 return found, tuple(used)
         return None, tuple(used)
+
+    def _packaged(self, folder: str) -> tuple[bool, Answers]:
+        """Whether a folder is a package."""
+        return self._known(self._packages, folder, lambda: self.disk.is_file(f"{folder}/__init__.py"))
 
     def inside(self, base: Path, parts: tuple[str, ...]) -> Path | None:
         """The file of a module, looked for in one folder."""

@@ -57,7 +57,10 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
     known = m.tape.values[node]
     requires = m.tape.requires[node]
     if flag is True:
-        if requires == "yes" or (requires == "maybe" and not (known.leaf and _made_here(m, node))):
+        if requires == "yes":
+            return
+        if requires == "maybe" and not (known.leaf and _made_here(m, node)):
+            m.set(value, gradients.RETAINED, True)  # it is a leaf unless it required grad before
             return
         source = node if m.tape.into[node] else None
         made = m.tape.remake(source, span, known.label, "yes", "requires_grad_()", "remade", parameter=known.parameter)

@@ -17,6 +17,8 @@ from gradlint.static.values import NODE, Alt, Tensor, Val, options
 from gradlint.tape import Flow, Span
 
 CLEARED, ZEROED = "$cleared", "$zeroed"  #: cells of a leaf and of its gradient: where and when; None: perhaps no longer
+RETAINED = "$retained"  #: cell of a tensor: it keeps its gradient although it may be no leaf
+CREATED = "created"  #: of the run: what was differentiated with a graph for the gradient, or perhaps with one
 ASSIGNED = "assigned"  #: of the run: the leaves that the program trains by hand
 
 
@@ -32,14 +34,24 @@ def read(m: Machine, value: Tensor, span: Span) -> Val:
     if given is MISSING or given is None:
         node = value.cells[NODE]
         roots = m.state.cells["roots"]
-        outside = not m.whole and not roots  # the backward was done elsewhere, with a graph of its own or without
-        made = hooks.gradient(m, roots[-1:], node, span, m.text(span), None if outside else False)
+        root, create = _last(m, roots)
+        made = hooks.gradient(m, root, node, span, m.text(span), create)
         m.set(value, "$grad", made)
         m.set(made, "$grad_of", value)
         given = made
     if "$grad_of" in given.cells:
         m.set(given, "$read", (span, m.tape.tick()))
     return given
+
+
+def _last(m: Machine, roots: tuple[int, ...]) -> tuple[Sequence[int], bool | None]:
+    """The root whose backward left a gradient, and whether that has a graph: gradients add up, so any backward may have made one."""
+    created = m.state.cells.get(CREATED, ())
+    if created:
+        node, flag = created[-1]
+        return (node,), flag
+    outside = not m.whole and not roots  # the backward was done elsewhere, with a graph of its own or without
+    return roots[-1:], None if outside else False
 
 
 def guard(m: Machine, value: Tensor) -> bool | None:
@@ -58,7 +70,7 @@ def _never_there(m: Machine, value: Tensor) -> None:
         return
     node = owner.cells[NODE]
     known = m.tape.values[node]
-    plain = not (known.leaf or known.joined or owner.cells.get("$retained") or "$moved" in owner.cells)
+    plain = not (known.leaf or known.joined or owner.cells.get(RETAINED) or "$moved" in owner.cells)
     if plain and m.tape.requires[node] == "yes" and isinstance(read_at[0], Span) and _certain(m, owner):
         record(m, "grad-read", read_at[0], roots, [node], [known.label], retained=False, certain=False)
 
@@ -95,7 +107,7 @@ def _demand(m: Machine, owner: Tensor, span: Span, time: int, sure: bool) -> boo
     m.tape.wanted.add(node)
     known = m.tape.values[node]
     moved = owner.cells.get("$moved")
-    retained = known.leaf or owner.cells.get("$retained") is True or moved == "no"
+    retained = known.leaf or owner.cells.get(RETAINED) is True or moved == "no"
     roots = m.state.cells["roots"]
     cleared = _cleared(m, owner) if sure and retained else None
     fresh = cleared is None or cleared[1] < time
@@ -136,15 +148,17 @@ def optimized(m: Machine, parameter: Tensor, span: Span) -> None:
     node, moved = parameter.cells[NODE], parameter.cells.get("$moved", "yes")
     known = m.tape.values[node]
     refused = m.tape.requires[node] == "yes" and not known.leaf and moved != "no"
-    if refused and parameter.cells.get("$retained") is not True and m.doubt == 0:
+    if refused and parameter.cells.get(RETAINED) is not True and m.doubt == 0:
         record(m, "optimize", span, (), [node], [known.label], retained=False, certain=moved == "yes")
 
 
 # --- when there is one -----------------------------------------------------------------------------------------------
 
 
-def passed(m: Machine, roots: Sequence[int]) -> None:
-    """A backward leaves gradients from now on."""
+def passed(m: Machine, roots: Sequence[int], create: bool | None = False) -> None:
+    """A backward leaves gradients from now on; those that it was asked to `create` a graph for can be differentiated."""
+    if create is not False:
+        m.set(m.state, CREATED, (*m.state.cells.get(CREATED, ()), *((root, create) for root in roots)))
     m.set(m.state, "passes", (*m.state.cells.get("passes", ()), (m.tape.tick(), tuple(roots))))
 
 

@@ -21,6 +21,7 @@ from gradlint.static import (
     transforms,
 )  # fmt: skip
 from gradlint.static.arguments import Args
+from gradlint.static.lacking import REWRITTEN
 from gradlint.static.lineage import canonical
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -90,10 +91,13 @@ def by_row(m: Machine, row: Row, op: str, receiver: Val, args: Args, holder: Ins
         return _without_grad(m, row, op, [v for v in (receiver, *args.all()) if v is not None], args)
     if row.flow == "unknown":
         adapters.may_free(m, args.all(), row.name, args.span)
+    if row.returns == "given" and isinstance(args.get(0), Instance):
+        m.set(args.get(0), REWRITTEN, True)
     result = apply(m, row, op, receiver, args)
     written = receiver if receiver is not None else args.get(0)
     if isinstance(written, Tensor) and isinstance(result, Tensor) and overwrites.asked(op, args):
         overwrites.written(m, written, args.span)
+        needs.in_its_own_way(m, written, result)
         if overwrites.certain(op, args):
             needs.changed(m, written, args.span)
         m.set(written, NODE, result.cells[NODE])

@@ -20,6 +20,7 @@ from gradlint.static.bounds import DEEP, LowerError, checked
 
 _STACK = 256 * 2**20
 _PLACE = re.compile(r"error at \d+:\d+: ")
+_INDENT = re.compile(r"^[ \t]*\t[ \t]*", re.MULTILINE)
 
 
 def trees(text: str) -> Iterator[cst.Module]:
@@ -53,7 +54,25 @@ def _tree(piece: str, text: str, line: int) -> cst.Module:
     try:
         return _on_a_large_stack(piece)
     except cst.ParserSyntaxError as error:
-        raise _told(text, error, line) from None
+        evened = _evened(piece, text)
+        if evened is None:
+            raise _told(text, error, line) from None
+    return _tree(evened, text, line)
+
+
+def _evened(piece: str, text: str) -> str | None:
+    """The piece with a space for every tab that indents, if Python reads the text and that may be why libcst does not.
+
+    Python refuses indentation whose depth hangs on the width of a tab, so a tab as wide as a space says the same.
+    """
+    evened = _INDENT.sub(lambda found: " " * len(found[0]), piece)
+    if evened == piece:
+        return None
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return evened
 
 
 def _told(text: str, error: cst.ParserSyntaxError, line: int) -> LowerError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import takewhile
 
 from gradlint.catalog import Row
 from gradlint.static import storage
@@ -38,6 +39,14 @@ def kept_by_operator(m: Machine, op: str, left: Val, right: Val, made: Val, span
     row = m.catalog.row(OPERATORS[op]) if op in OPERATORS else None
     if row is not None:
         kept(m, row, op, (left, right), made, span)
+
+
+def in_its_own_way(m: Machine, written: Tensor, made: Tensor) -> None:
+    """An operation that was asked to write into its input keeps what it needs of it before it does."""
+    own = range(len(m.tape.needs))[::-1]
+    for i in takewhile(lambda i: m.tape.needs[i].by == made.cells[NODE], own):
+        if m.tape.needs[i].value == written.cells[NODE]:
+            del m.tape.needs[i]
 
 
 def changed(m: Machine, value: Tensor, span: Span) -> None:

@@ -24,6 +24,7 @@ from gradlint.static.values import (
     Instance,
     Lib,
     ListObj,
+    Native,
     Scalar,
     Tensor,
     Unknown,
@@ -62,7 +63,10 @@ def nodes_used(m: Machine, value: Val, depth: int = 2) -> list[int]:
             else options(value) if isinstance(value, Alt) else [v for _, v in dict_items(value)]
         )  # fmt: skip
         return [n for part in parts for n in nodes_used(m, part, depth - 1)]
-    return m.nodes(value, 2)
+    held = m.nodes(value, 2)
+    if isinstance(value, Native) and held:  # an attribute that nobody described: something of what the object holds
+        return [m.tape.unknown(m.here(), value.name, held)]
+    return held
 
 
 def compute(m: Machine, op: str, inputs: Iterable[Input], span: Span, kind: Kind = Kind.TENSOR, foreign: bool = False,

@@ -154,3 +154,31 @@ def test_silence_is_right(library: str, program: str) -> None:
     pytest.importorskip(library, exc_type=ImportError)
     exec(HEAD + program, {"__name__": "program"})
     assert declared
+
+
+MEASURED = """\
+import torch, torch.nn as nn
+import lightning as L
+class Criterion(nn.Module):
+    def size(self, loss, weight):
+        return torch.autograd.grad(loss, weight, retain_graph=True)[0].detach().norm()
+    def measure(self, out, weight):
+        scale = self.size(out.sum(), weight) if {CONDITION} else 1.0
+        return out.sum() * scale
+class Lit(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 1)
+        self.criterion = Criterion()
+    def validation_step(self, batch, i):
+        return self.criterion.measure(self.fc(batch), self.fc.weight)
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "rules"), [("self.training", []), ("not self.training", ["library-cut"]), ("True", ["library-cut"])]
+)
+def test_a_model_that_lightning_measures_does_not_train(tmp_path: Path, condition: str, rules: list[str]) -> None:
+    file = tmp_path / "program.py"
+    file.write_text(MEASURED.replace("{CONDITION}", condition), encoding="utf-8")
+    assert [f.rule for f in api.check([file]).findings] == rules
