@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 WHOLE_RUN = 300_000  #: steps of a module run as a script
-PARTIAL_RUN = 30_000  #: steps of a run that starts in the middle
+PARTIAL_RUN = 60_000  #: steps of a run that starts in the middle
 CALL_DEPTH = 40  #: calls inside calls (a module call is two: the module and its forward)
 RECURSION = 2  #: calls of a def inside itself, where an undecided condition or loop lies between them
 CALLERS = 20  #: scripts that use a named file and are run for it, though nobody named them
