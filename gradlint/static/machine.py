@@ -408,21 +408,26 @@ class Machine:
         return first if all(v is first for v in column) and first is not MISSING else join_values(self, column)
 
     def alternatives(self, value: Val, run: Callable[[Val], Val]) -> Val:
-        """Run something for each alternative of a value and join the results."""
+        """Run something for each alternative of a value and join the results; nobody knows which of several it is."""
         if not isinstance(value, Alt):
             return run(value)
         results: list[Val] = []
         deltas: list[Delta] = []
         failures: list[Raised] = []
-        for option in value.options:
-            mark = self.store.mark()
-            try:
-                results.append(run(option))
-            except Raised as raised:
-                failures = [raised.with_traceback(None)]
-                self.store.rollback(mark)
-                continue
-            deltas.append(self.store.take(mark))
+        several = sum(option is not None for option in value.options) > 1
+        self.doubt += several
+        try:
+            for option in value.options:
+                mark = self.store.mark()
+                try:
+                    results.append(run(option))
+                except Raised as raised:
+                    failures = [raised.with_traceback(None)]
+                    self.store.rollback(mark)
+                    continue
+                deltas.append(self.store.take(mark))
+        finally:
+            self.doubt -= several
         if not results:
             raise failures.pop() if failures else Raised("no alternative")
         self.join(deltas)

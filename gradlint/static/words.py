@@ -83,6 +83,8 @@ def names_a_loss(qualname: str) -> bool:
         for word in ("val", "eval", "test", "metric", "log", "plot", "print", "load", "get_loss_fn", "build", "make")
     ):
         return False
+    if lowered.rstrip("s").endswith(("grad", "gradient")):  # a part of its derivative
+        return False
     if name in ("forward", "__call__"):
         return bool(owners) and "loss" in owners[-1].lower()
     return "loss" in lowered
