@@ -206,6 +206,7 @@ class Hook(msgspec.Struct, frozen=True):
     calls: tuple[HookedCall, ...] = ()  #: all forward passes of its module, from the beginning of the run
     certain: bool = True  #: a whole run, unconditional, on an object that only known code has seen
     stack: tuple[Span, ...] = ()  #: the calls that led to the registration, outermost first
+    copied: Span | None = None  #: where its module was copied
 
 
 class Note(msgspec.Struct, frozen=True):

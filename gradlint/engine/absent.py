@@ -82,16 +82,22 @@ def _instead(graph: Graph, target: int, demand: Demand) -> list[Step]:
 
 
 def plain_input(case: Case, demand: Demand, target: int) -> Finding | None:
-    """The gradient of an input that was made without `requires_grad`."""
+    """The gradient of an input that does not require grad: it was made without, or of what does not."""
     graph = case.graph
     value = graph.values[target]
-    known = value.leaf and value.requires_grad == "no" and not graph.into[target] and not graph.unknown[target]
+    made = [graph.values[a] for a in graph.towards(target)]
+    known = not graph.unknown[target] and not value.joined and all(v.requires_grad == "no" for v in made if v.leaf)
     if not known or not demand.whole:
         return None
     place = value.frozen_at or value.span
-    steps = paths.ended([paths.step("cause", place, FROZEN if value.frozen_at else PLAIN)], demand)
+    steps = [paths.step("cause", place, FROZEN if value.frozen_at else PLAIN)]
+    named = [c for c in graph.captures.get(target, ()) if c.kind == "variable" and c.time <= demand.time]
+    if graph.into[target] and named:  # what it was made of need not require grad, it itself should
+        place = named[-1].span
+        steps.append(paths.step("cause", place, PLAIN))
     message = f"{name(case, demand, target)} does not require grad"
-    return finding(case, Claim("no-graph", "", place, message, steps, likely=not demand.certain))
+    ended = paths.ended(steps, demand)
+    return finding(case, Claim("no-graph", "", place, message, ended, likely=not demand.certain))
 
 
 def non_leaf(case: Case, demand: Demand, target: int) -> Finding | None:

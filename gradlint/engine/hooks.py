@@ -107,7 +107,13 @@ def _unbound(hook: Hook, calls: Sequence[HookedCall], until: int) -> Fate | None
         return Fate(
             "it is registered after the forward pass", (paths.step("cause", through[-1].span, "the forward pass"),)
         )
-    return Fate("its module is never called") if not calls else None
+    return None if calls else _never_called(hook)
+
+
+def _never_called(hook: Hook) -> Fate:
+    if hook.copied is None:
+        return Fate("its module is never called")
+    return Fate("its module is never called, a copy of it is", (paths.step("cause", hook.copied, "copied"),))
 
 
 def _without_grad(graph: Graph, outputs: Sequence[int]) -> Fate | None:

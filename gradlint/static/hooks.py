@@ -20,6 +20,7 @@ from gradlint.static.modes import entered
 from gradlint.static.recording import Input
 from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import (
+    COPIED,
     NODE,
     OPEN,
     Alt,
@@ -427,6 +428,7 @@ def records(m: Machine) -> list[Hook]:
 
 def _record(m: Machine, hook: Registration, seen_outside: set[int]) -> Hook:
     span, time = hook.removed[0] if hook.removed else (None, 0)
+    copied = hook.owner.cells.get(COPIED) if isinstance(hook.owner, Instance) else None
     return Hook(
         kind=hook.kind,
         span=hook.span,
@@ -439,4 +441,5 @@ def _record(m: Machine, hook: Registration, seen_outside: set[int]) -> Hook:
         fired=tuple(hook.fired),
         calls=tuple(call for module, call in m.module_calls if module is hook.owner and hook.owner is not None),
         certain=hook.certain and not m.outside_code and id(hook.owner) not in seen_outside,
+        copied=copied if isinstance(copied, Span) else None,
     )

@@ -17,6 +17,7 @@ from gradlint.tape import Span
 Val = Any  #: any value of the program: a raw constant or one of the classes below
 Cell = tuple[Obj, Any]  #: a place that holds a value: an object and a key
 NODE = "$node"  #: the cell that holds the tape node of a tensor, array or unknown
+COPIED = "$copied"  #: where an object was copied, the last time
 IDENTITY = "$id"  #: what `id()` gave for an object; a copy has its own
 ITEMS = "$items"  #: the cell that holds the content of a list or set, a tuple of values
 WHOLE = "$whole"  #: the cell of an unknown value whose parts hang on what it hangs on, and on nothing else

@@ -1,0 +1,87 @@
+"""What a path names as a cause beside the cut: where a mode was entered, a module copied, a capture filled again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gradlint.api import check
+from gradlint.config import Config
+
+CONTEXTS = {
+    "generator": """
+@contextlib.contextmanager
+def frozen():
+    with torch.no_grad():
+        yield
+""",
+    "class": """
+class frozen:
+    def __enter__(self):
+        self.before = torch.is_grad_enabled()
+        torch.set_grad_enabled(False)
+
+    def __exit__(self, *error):
+        torch.set_grad_enabled(self.before)
+""",
+    "kept": """
+class frozen:
+    def __enter__(self):
+        self.guard = torch.inference_mode()
+        self.guard.__enter__()
+
+    def __exit__(self, *error):
+        self.guard.__exit__(*error)
+""",
+}
+UNDER = """
+layer = torch.nn.Linear(3, 1)
+with frozen():
+    lost = layer(torch.randn(2, 3))
+live = layer(torch.randn(2, 3))
+live.sum().backward()
+lost.sum().backward()
+"""
+COPIED = """
+net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+caught = []
+model = copy.deepcopy(net).eval()
+net[0].register_forward_hook(lambda module, inputs, output: caught.append(output))
+model(torch.rand(1, 3))[0, 1].backward()
+weights = caught[0].mean()
+"""
+FILLED = """
+net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+caught = {}
+
+
+def keep(module, inputs, output):
+    caught["hidden"] = output
+
+
+net[0].register_forward_hook(keep)
+image = torch.rand(1, 3)
+score = net(image)[0, 1]
+gap = score - net(image.roll(1))[0, 1].detach()
+(gradient,) = torch.autograd.grad(score, caught["hidden"])
+"""
+PROGRAMS = [
+    *(pytest.param(body + UNDER, "grad-disabled", "with frozen():", id=name) for name, body in CONTEXTS.items()),
+    pytest.param(COPIED, "dead-hook", "model = copy.deepcopy(net).eval()", id="copied"),
+    pytest.param(FILLED, "off-path-target", "gap = score - net(image.roll(1))[0, 1].detach()", id="filled"),
+]
+
+
+@pytest.mark.parametrize(("program", "rule", "line"), PROGRAMS)
+def test_the_line_is_a_cause_of_what_fails(program: str, rule: str, line: str, tmp_path: Path) -> None:
+    text = "import contextlib\nimport copy\n\nimport torch\n\n" + program
+    (tmp_path / "main.py").write_text(text)
+    with pytest.raises((RuntimeError, IndexError)):
+        exec(compile(text, "main.py", "exec"), {})
+
+    (finding,) = check([tmp_path], Config()).findings
+
+    causes = [text.splitlines()[s.range.start.line - 1] for s in finding.path if s.role == "cause"]
+    assert finding.rule == rule
+    assert line in causes
