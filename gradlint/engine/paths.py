@@ -88,7 +88,8 @@ def _crossing(graph: Graph, edge: Edge, frontier: bool) -> Iterator[Step]:
             yield step("cause", edge.reason, REASONS.get(edge.cause, "entered here"))
         yield cut_step(edge)
         if edge.at is not None:
-            yield step("step", edge.at, graph.values[edge.dst].label)
+            written = edge in graph.writes
+            yield step("cause" if written else "step", edge.at, graph.values[edge.dst].label)
     elif edge.select:
         yield step("select", edge.span, edge.op)
     elif edge.flow == Flow.UNKNOWN:

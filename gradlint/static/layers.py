@@ -435,12 +435,14 @@ def _batch(m: Machine, span: Span) -> Unknown:
 
 
 def _collated(m: Machine, item: Val, span: Span) -> Val:
-    """One batch of items: numbers and arrays become plain tensors."""
+    """One batch of items: numbers and arrays become plain tensors, tensors are stacked."""
+    from gradlint.static.rows import compute
+
     if isinstance(item, tuple):
         return ListObj([_collated(m, v, span) for v in item])
-    if isinstance(item, Tensor):
-        return Tensor(m.tape.leaf(Kind.TENSOR, span, "batch"))
-    if isinstance(item, (int, float, Scalar, Array)):
+    if isinstance(item, Tensor) and m.tape.into[item.cells[NODE]]:
+        return Tensor(compute(m, "batch", [Input(item.cells[NODE])], span))
+    if isinstance(item, (int, float, Scalar, Array, Tensor)):
         return Tensor(m.tape.leaf(Kind.TENSOR, span, "batch"))
     if isinstance(item, DictObj):
         made = DictObj()
