@@ -77,8 +77,14 @@ def _unused(m: Machine, demand: Demand, seen: set[int]) -> Iterator[int]:
     became = {v for u in later if u.step for leaf in u.leaves for v in m.tape.versions(leaf)[1:]}
     for leaf in reached - seen:
         known = m.tape.values[leaf]
-        own = known.leaf and (known.parameter or not known.remade)
+        own = known.leaf and (known.parameter or not _hides(m, leaf))
         if own and m.tape.requires[leaf] == "yes" and leaf not in became:
             first = next((u for u in later if leaf in u.leaves), None)
             if first is None or not first.step:
                 yield leaf
+
+
+def _hides(m: Machine, leaf: int) -> bool:
+    """Whether a leaf was made of what had lost its gradient: that is a finding of its own."""
+    made_of = m.tape.ancestors([leaf], Flow.CUTS) - {leaf} if m.tape.values[leaf].remade else ()
+    return any(m.tape.requires[source] != "no" for source in made_of)

@@ -30,7 +30,7 @@ KEPT = "kept_plainly"  #: of the run: the module, the attribute and the place of
 def note(m: Machine, receiver: Instance, name: str, value: Val, span: Span) -> None:
     """An attribute of a module is set; what stands in a list may be put there later."""
     plain = isinstance(value, (ListObj, DictObj, tuple)) or (isinstance(value, Tensor) and not _parameter(m, value))
-    if m.whole and plain and not m.doubt and isinstance(receiver.cls, ClassObj):
+    if m.whole and plain and not m.doubt and isinstance(receiver.cls, ClassObj) and modules.is_module(m, receiver):
         m.set(m.state, KEPT, (*m.state.cells.get(KEPT, ()), (receiver, name, value, span)))
 
 
