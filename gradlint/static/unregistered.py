@@ -75,12 +75,14 @@ def _made_here(m: Machine, receiver: Instance, value: Val) -> Iterator[Tensor]:
     for part in parts if parts == (value,) or len(parts) > 1 else ():  # one module alone in a list is hidden on purpose
         if isinstance(part, Instance) and modules.is_module(m, part) and not part.opaque and inside(part.span):
             yield from (p for _, p in modules.named_parameters(m, part))
-        elif (
-            isinstance(part, Tensor)
-            and m.tape.values[part.cells[NODE]].leaf
-            and inside(m.tape.values[part.cells[NODE]].span)
-        ):
+        elif isinstance(part, Tensor) and _is_weight(m, part) and inside(m.tape.values[part.cells[NODE]].span):
             yield part
+
+
+def _is_weight(m: Machine, value: Tensor) -> bool:
+    """A leaf; one that the program takes a derivative by (the points of an equation) is an input."""
+    node = value.cells[NODE]
+    return bool(m.tape.values[node].leaf) and (_parameter(m, value) or node not in m.tape.wanted)
 
 
 def _optimizer(m: Machine, receiver: Instance) -> Instance | None:
