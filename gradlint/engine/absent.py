@@ -82,12 +82,16 @@ def _instead(graph: Graph, target: int, demand: Demand) -> list[Step]:
 
 
 def plain_input(case: Case, demand: Demand, target: int) -> Finding | None:
-    """The gradient of an input that does not require grad: it was made without, or of what does not."""
+    """The gradient of an input that does not require grad: it was made without, or of what does not.
+
+    What was made of frozen weights is no input.
+    """
     graph = case.graph
     value = graph.values[target]
     made = [graph.values[a] for a in graph.towards(target)]
     known = not graph.unknown[target] and not value.joined and all(v.requires_grad == "no" for v in made if v.leaf)
-    if not known or not demand.whole:
+    inner = bool(graph.into[target]) and any(v.frozen_at is not None for v in made)
+    if not known or inner or not demand.whole:
         return None
     place = value.frozen_at or value.span
     steps = [paths.step("cause", place, FROZEN if value.frozen_at else PLAIN)]
