@@ -97,9 +97,7 @@ class Edge(msgspec.Struct, frozen=True):
     )
     select: bool = False  #: src only chose the positions that were read: index, mask, condition of where
     saves: bool = False  #: the operation certainly keeps tensors for its backward, which the first backward frees
-    reason: Span | None = (
-        None  #: what makes it cut: the `return` of a custom backward, the `with` that entered the mode
-    )
+    reason: Span | None = None  #: why it cuts: the `return` of a custom backward, the `with` that entered the mode
 
 
 class Need(msgspec.Struct, frozen=True):

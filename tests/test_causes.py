@@ -85,3 +85,13 @@ def test_the_line_is_a_cause_of_what_fails(program: str, rule: str, line: str, t
     causes = [text.splitlines()[s.range.start.line - 1] for s in finding.path if s.role == "cause"]
     assert finding.rule == rule
     assert line in causes
+
+
+def test_what_cuts_by_itself_under_a_mode_is_not_caused_by_it(tmp_path: Path) -> None:
+    live = "live = torch.nn.Linear(3, 1)(torch.randn(2, 3))\nwith frozen():\n    lost = live.argmax()\nlost.float().backward()\n"
+    (tmp_path / "main.py").write_text("import contextlib\nimport torch\n" + CONTEXTS["generator"] + live)
+
+    (finding,) = check([tmp_path], Config()).findings
+
+    assert finding.rule == "non-differentiable"
+    assert not [s for s in finding.path if s.role == "cause"]

@@ -36,6 +36,7 @@ BODIES = [
     ("return grad * scale, (grad * x).sum() * weights[0], (grad * x).sum() * weights[1]", "xab"),
     ("return (grad * scale,) + tuple((grad * x).sum() * w for w in weights)", "xab"),
     ("return (grad * scale,) + tuple(None for _ in weights)", "x"),
+    ("if x.sum() < 0:\n    grad = None\nreturn grad, None, None", "x"),
     ("return (grad * scale, *[None for _ in weights])", "x"),
     ("return (grad * scale,) + (None,) * len(weights)", "x"),
     ("rest = [None] * 2\nreturn (grad * scale, *rest)", "x"),

@@ -137,12 +137,14 @@ def _judged(case: Case, demand: Demand) -> list[int]:
 
     Or unless the program fails there for want of a single gradient, be it a parameter's or not.
     """
-    graph = case.graph
-    plain = [t for t in demand.targets if not graph.values[t].parameter]
-    if plain or demand.kind not in _OF_PARAMETERS or not demand.roots:
+    known = case.graph.values
+    plain = [t for t in demand.targets if not known[t].parameter]
+    if demand.kind not in _OF_PARAMETERS or not demand.roots:
         return plain
-    lost = [t for t in demand.targets if not _reached(graph, demand, t)]
-    return lost[:1] if demand.raises or (demand.kind == "autograd.grad" and len(lost) == len(demand.targets)) else []
+    lost = [t for t in demand.targets if known[t].parameter and not _reached(case.graph, demand, t)]
+    if demand.raises:
+        return [*plain, *lost[:1]]
+    return lost[:1] if demand.kind == "autograd.grad" and len(lost) == len(demand.targets) else plain
 
 
 def _reached(graph: Graph, demand: Demand, target: int) -> bool:

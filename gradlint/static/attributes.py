@@ -435,6 +435,12 @@ def _tested(m: Machine, frame: Frame, test: p.Expr) -> tuple[str | None, Any]:
 
             kind = evaluate(m, frame, cls)
             return name.id, lambda o: builtin.is_instance(m, o, kind)
-        case p.Call(func=p.Attribute(attr="is_tensor"), args=(p.Arg(value=p.Name() as name),)):
-            return name.id, lambda o: builtin.is_instance(m, o, Lib(tensors.TENSOR))
+        case p.Call(
+            func=p.Attribute(attr="is_tensor") | p.Name(id="is_tensor") as func, args=(p.Arg(value=p.Name() as name),)
+        ):
+            from gradlint.static.expressions import evaluate
+
+            called = evaluate(m, frame, func)
+            if isinstance(called, Lib) and called.name == "torch.is_tensor":
+                return name.id, lambda o: builtin.is_instance(m, o, Lib(tensors.TENSOR))
     return None, None

@@ -5,6 +5,7 @@ What a `return` of the backward gives an input is read from its text: a literal 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from gradlint.static import calls, classes
@@ -23,6 +24,7 @@ from gradlint.static.program import (
     FunctionDef,
     ListExpr,
     Name,
+    Param,
     Return,
     Starred,
     Stmt,
@@ -36,7 +38,7 @@ from gradlint.tape import Flow, Span
 
 CAUSE = "custom-function"
 MARKED = "$marked"  #: cell of a context: the results that the program said to have no gradient
-ZEROS = ("zeros", "zeros_like", "new_zeros")
+ZEROS = ("zeros_like", "new_zeros")
 
 
 class Row(NamedTuple):
@@ -103,7 +105,7 @@ def _backward(m: Machine, cls: ClassObj) -> tuple[list[Row], Span | None]:
     returns = _returns(inner.node.body) if isinstance(inner, Function) and isinstance(inner.node, FunctionDef) else []
     if not isinstance(inner, Function) or not returns:
         return [], None
-    names = _names(inner.node.body) if isinstance(inner.node, FunctionDef) else {}
+    names = _names(inner.node) if isinstance(inner.node, FunctionDef) else {}
     rows = [_row(r.value, names) for r in returns if r.value is not None]
     return rows, Span(inner.module.program.file, *returns[-1].place)
 
@@ -123,15 +125,17 @@ def _returns(body: tuple[Stmt, ...]) -> list[Return]:
 # --- reading what is returned ----------------------------------------------------------------------------------------
 
 
-def _names(body: tuple[Stmt, ...]) -> dict[str, Expr]:
-    """The names that a backward gives once and mentions once more: nothing else can have changed what they hold."""
-    mentions: dict[str, int] = {}
-    for name in below(body, Name):
-        mentions[name.id] = mentions.get(name.id, 0) + 1
+def _names(node: FunctionDef) -> dict[str, Expr]:
+    """The names that a backward gives once and mentions once more: nothing else can have changed what they hold.
+
+    A parameter holds something before: `if ...: grad = None`.
+    """
+    body = node.body
+    mentions = Counter(name.id for name in below(body, Name)) + Counter(p.name for p in below(node.params, Param))
     given = {
         a.targets[0].id: a.value for a in below(body, Assign) if len(a.targets) == 1 and isinstance(a.targets[0], Name)
     }
-    return {name: value for name, value in given.items() if mentions.get(name) == 2}
+    return {name: value for name, value in given.items() if mentions[name] == 2}
 
 
 def _row(value: Expr, names: dict[str, Expr]) -> Row:

@@ -92,9 +92,8 @@ class Files:
 
     def _look(self, base: str, parts: tuple[str, ...]) -> Path | None:
         base = base.rstrip("/")
-        if len(parts) > 1 and not self._is_folder(
-            f"{base}/{parts[0]}"
-        ):  # most often a library: one question for all of it
+        first = f"{base}/{parts[0]}" if len(parts) > 1 else ""
+        if first and not self._is_folder(first):  # most often a library: one question for all of it
             return None
         stem = "/".join((base, *parts))
         candidates = (f"{stem}.py", f"{stem}/__init__.py") if parts else (f"{stem}/__init__.py",)

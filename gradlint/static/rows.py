@@ -80,12 +80,10 @@ def compute(m: Machine, op: str, inputs: Iterable[Input], span: Span, kind: Kind
     if view and mode.enabled is False and not mode.inference and given and m.tape.requires[given[0].node] != "no":
         source = given[0].node
         return m.tape.remake(source, mode.span, m.text(span), m.tape.requires[source], mode.label, mode.cause)
-    if mode.enabled is False and kind in (Kind.TENSOR, Kind.UNKNOWN) and given:
-        cut = [Input(g.node, Flow.CUTS, g.cause if g.flow == Flow.CUTS and g.cause else mode.cause, g.term, g.product, g.select,
-                     reason=mode.entry) for g in given]  # fmt: skip
-        by_mode = [c for c in cut if c.cause == mode.cause]
-        if len(by_mode) == len(cut):
-            return m.tape.result(kind, mode.span, m.text(span), mode.label, cut, at=span, gradient=gradient)
+    own = any(g.flow == Flow.CUTS and g.cause not in ("", mode.cause) for g in given)  # that needs no mode to cut
+    if mode.enabled is False and kind in (Kind.TENSOR, Kind.UNKNOWN) and given and not own:
+        cut = [Input(g.node, Flow.CUTS, mode.cause, g.term, g.product, g.select, reason=mode.entry) for g in given]
+        return m.tape.result(kind, mode.span, m.text(span), mode.label, cut, at=span, gradient=gradient)
     return m.tape.result(kind, span, m.text(span), op, given, foreign=foreign, gradient=gradient)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from gradlint.static import calls, demands, hooks
+from gradlint.static import calls, demands, hooks, modules
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.modes import entered
@@ -18,6 +18,7 @@ from gradlint.static.recording import Input
 from gradlint.static.rows import compute
 from gradlint.static.values import (
     NODE,
+    OPEN,
     DictObj,
     Function,
     Instance,
@@ -184,9 +185,6 @@ def _vmap(m: Machine, args: Args) -> Val:
 
 def _stack(m: Machine, args: Args) -> Val:
     """`stack_module_state(models)`: new leaves with the numbers of all models; their own parameters get nothing back."""
-    from gradlint.static import modules
-    from gradlint.static.values import OPEN
-
     given = args.get(0, "models")
     models = content(given) if isinstance(given, ListObj) and given.cells.get(OPEN) is not True else given
     known = isinstance(models, (tuple, list)) and all(isinstance(o, Instance) and not o.opaque for o in models)
