@@ -54,7 +54,13 @@ def _taken_apart(graph: Graph, value: int, parts: list[frozenset[int]]) -> froze
 
 def _lost(graph: Graph, part: int) -> bool:
     """A summand that data of a source went into, and no gradient comes out of."""
-    return graph.bare[part] in (SELECTS, CUTS, ZEROES) and any(is_source(graph.values[a]) for a in graph.towards(part))
+    return graph.bare[part] in (SELECTS, CUTS, ZEROES) and any(_had_gradient(graph, a) for a in graph.towards(part))
+
+
+def _had_gradient(graph: Graph, value: int) -> bool:
+    """Whether a gradient may have been lost here: not where something unknown gave a tensor of which nothing is known."""
+    known = graph.values[value]
+    return is_source(known) and (known.parameter or known.requires_grad == "yes" or not graph.into[value])
 
 
 def _lost_everywhere(
@@ -133,7 +139,10 @@ def forgotten(case: Case, demand: Demand, root: int) -> list[Finding]:
         others = [e.src for e in graph.into[edge.dst] if e.term and e.src != root]
         if not (edge.term and edge.time < demand.time) or graph.values[edge.dst].joined or not others:
             continue
-        reached = graph.reach([edge.dst, *others], CUTS)
+        added = {
+            part for other in others for part in (other, *summands(graph, other))
+        }  # a running total: losses of before
+        reached = graph.reach([edge.dst, *added], CUTS)
         if (
             _named_here(graph, edge.dst)
             and all(graph.certain[o] for o in others)

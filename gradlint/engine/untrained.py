@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from gradlint.engine import past, paths
@@ -11,6 +12,8 @@ from gradlint.engine.verdict import STOPS, cut_claim, frontier, suspicion
 from gradlint.finding import Finding, Step
 from gradlint.tape import Capture, Demand, Edge, Flow, Value
 
+#: whose parameters an optimizer is given, where it is written
+_OWNERS = re.compile(r"(\w+)\.parameters\(")
 #: operations that give the very tensor where it is as they want it already
 MAY_RETURN_ITSELF = frozenset((
     ".to()", ".cpu()", ".cuda()", ".float()", ".double()", ".half()", ".bfloat16()", ".type()", ".type_as()", ".contiguous()",
@@ -105,9 +108,11 @@ def _unregistered(case: Case, demand: Demand, edge: Edge, kept: Capture) -> Find
 def _idle(case: Case, demand: Demand) -> Finding | None:
     """Nothing that an optimizer steps sends anything to a root, although all of the run is known and it took part."""
     graph = case.graph
-    used = [t for t in demand.targets if graph.out[t] and graph.values[t].requires_grad == "yes"]
+    used = [t for t in demand.targets if _took_part(graph, t) and graph.values[t].requires_grad == "yes"]
     if not (demand.closed and used) or any(graph.unknown[r] for r in demand.roots):
         return None
+    if not graph.untaken.isdisjoint(_OWNERS.findall(demand.label)):
+        return None  # under another option it is trained
     if any(graph.towards(r).get(t, NOTHING) != NOTHING for r in demand.roots for t in demand.targets):
         return None
     written = past.way(graph, demand.roots, used[0])
@@ -117,6 +122,11 @@ def _idle(case: Case, demand: Demand) -> Finding | None:
     steps = [paths.taken(graph, used[0], demand.time), *_left(graph, used), *_ends(graph, used[0], demand.roots)]
     message = f"{demand.label} steps parameters that send nothing to any loss of this run: they never get a gradient"
     return finding(case, Claim("untrained", "", demand.span, message, paths.ended(steps, demand)))
+
+
+def _took_part(graph: Graph, parameter: int) -> bool:
+    """Whether something was computed with a parameter; a copy of its numbers (a checkpoint, an average) is nothing of the kind."""
+    return any(e.flow != Flow.CUTS or e.cause == "grad-mode" for e in graph.out[parameter])
 
 
 def _left(graph: Graph, targets: Iterable[int]) -> list[Step]:

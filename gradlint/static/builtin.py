@@ -6,7 +6,7 @@ import builtins
 import math
 from typing import Any
 
-from gradlint.static import caching, calls, classes, methods, modes, tensors
+from gradlint.static import caching, calls, classes, kinds, methods, modes, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
@@ -31,7 +31,6 @@ from gradlint.static.values import (
     Val,
     Wrapped,
     content,
-    is_raw,
     options,
 )  # fmt: skip
 from gradlint.tape import Span
@@ -57,9 +56,9 @@ def library(m: Machine, name: str) -> Val:
 
 # --- kinds ---
 
-_PYTHON_KINDS: dict[str, Any] = {
-    "int": int, "float": float, "str": str, "bool": bool, "bytes": bytes, "complex": complex, "tuple": tuple, "range": range,
-}  # fmt: skip
+_PYTHON_KINDS = ("int", "float", "str", "bool", "bytes", "complex", "tuple", "range")
+#: what numbers and texts may be as well
+_NUMBERS = ("numbers.", "numpy.", "typing.", "collections.")
 
 
 def is_instance(m: Machine, value: Val, kind: Val) -> bool | None:
@@ -70,28 +69,23 @@ def is_instance(m: Machine, value: Val, kind: Val) -> bool | None:
     if isinstance(value, Unknown) or isinstance(kind, (Unknown, Scalar)):
         return None
     name = kind.name.removeprefix("builtins.") if isinstance(kind, Lib) else ""
-    if name in _PYTHON_KINDS and (is_raw(value) or isinstance(value, tuple)):
-        return isinstance(value, _PYTHON_KINDS[name])
     if isinstance(value, Scalar):
-        return None if name in _PYTHON_KINDS or not name else False
+        return None if name in _PYTHON_KINDS or name.startswith(_NUMBERS) or not name else False
     match value:
-        case ListObj():
-            return name in (
-                value.kind,
-                "object",
-                "collections.abc.Sequence",
-                "collections.abc.Iterable",
-                "typing.Sequence",
-            )
-        case DictObj():
-            return name in ("dict", "object", "collections.abc.Mapping", "collections.OrderedDict", "typing.Mapping")
         case Tensor():
             return tensors.is_instance(m, value, name)
         case Array():
             return True if "ndarray" in name else None
         case Instance():
             return classes.is_subclass(value.cls, kind)
-    return None if isinstance(value, (Lib, Alt)) else name == "object"
+        case Native() if isinstance(value.receiver, Instance):
+            return None  # an attribute of a library object, which may be anything
+        case Lib() | Alt():
+            return None
+    python = kinds.named(name) if name else None
+    if python is not None:
+        return kinds.of_value(value, python)
+    return None if isinstance(value, DictObj) and value.named else False
 
 
 def instance_test(m: Machine, value: Val, kind: Val) -> Val:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from gradlint.static import calls, lineage, modules, statements
+from gradlint.static import calls, kinds, lineage, modules, statements
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
@@ -156,7 +156,12 @@ def is_subclass(cls: Val, wanted: Val) -> bool | None:
         return True
     if isinstance(wanted, Lib) and modules.library_subclass(line, wanted.name):
         return True
+    method = kinds.by_method(wanted.name) if isinstance(wanted, Lib) else None
+    if method is not None and any(isinstance(c, ClassObj) and method in c.cells for c in line):
+        return True
     if isinstance(wanted, Unknown) or any(isinstance(c, Unknown) for c in line):
+        return None
+    if isinstance(wanted, Lib) and kinds.by_many(wanted.name):
         return None
     if not isinstance(wanted, Lib):
         return False

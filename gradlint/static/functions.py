@@ -147,7 +147,7 @@ def _unknown_hook(kind: HookKind) -> Callable[[Machine, Unknown, Args], Val]:
 
 
 def _unknown_requires_grad(m: Machine, value: Unknown, args: Args) -> Val:
-    if args.get(0, "requires_grad", True) is True and value.origin is None:
+    if args.get(0, "requires_grad", True) is True and unknowns.may_be_leaf(m, value):
         set_requires_grad(m, unknowns.promote(m, value), True, args.span)
         return value.cells["$tensor"]
     return value

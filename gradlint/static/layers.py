@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from gradlint.static import (
@@ -9,6 +10,7 @@ from gradlint.static import (
     gradients,
     hooks,
     library,
+    machine,
     methods,
     modes,
     modules,
@@ -45,10 +47,11 @@ from gradlint.static.values import (
     dict_items,
     options,
 )  # fmt: skip
-from gradlint.tape import Flow, Kind, Span
+from gradlint.tape import Answer, Flow, Kind, Span
 
 #: the parameter of a module whose parameters are not known one by one
 OWN = "$own"
+_WEIGHT = re.compile(r"(\w+_)?(weight|bias)(_\w+)?|(cls|class)_token|pos_embed|logit_scale")
 #: the name of a child that stands for any
 ANY = "*"
 #: layers that pass their input through and own nothing
@@ -262,21 +265,38 @@ def opaque_child(m: Machine, value: Instance, name: str) -> Instance:
     child.opaque = True
     child.cells["$name"], child.cells["$parent"] = name, value
     child.cells["training"] = value.cells.get("training", Scalar())
-    own = value.cells.get(OWN)
-    if isinstance(own, Tensor):
-        known = m.tape.values[own.cells[NODE]]
-        child.cells[OWN] = Tensor(
-            m.tape.leaf(
-                Kind.TENSOR,
-                known.span,
-                f"parameters of {name}",
-                "maybe" if known.requires_grad == "yes" else known.requires_grad,  # it may be a layer without any
-                parameter=True,
-                frozen_at=known.frozen_at,
-            )
-        )
+    own = _of_part(m, value, f"parameters of {name}")
+    if own is not None:
+        child.cells[OWN] = own
     m.set(value, name, child)
     return child
+
+
+def names_a_weight(name: str) -> bool:
+    """Whether an attribute of some module is a parameter by its name."""
+    return _WEIGHT.fullmatch(name) is not None
+
+
+def opaque_weight(m: Machine, value: Instance, name: str) -> Val:
+    """The weight of a layer of a library model is what stands for its parameters; other parameters are made when named."""
+    own = value.cells.get(OWN)
+    if name == "weight" and isinstance(own, Tensor):
+        return own
+    made = _of_part(m, value, f"{_written(value, 'model')} {name}")
+    if made is None:
+        return Unknown(name, value)
+    m.set(value, name, made)
+    return made
+
+
+def _of_part(m: Machine, value: Instance, label: str) -> Tensor | None:
+    """Parameters of a part of a library model, frozen as it is; perhaps there are none."""
+    own = value.cells.get(OWN)
+    if not isinstance(own, Tensor):
+        return None
+    known = m.tape.values[own.cells[NODE]]
+    requires: Answer = "maybe" if known.requires_grad == "yes" else known.requires_grad
+    return Tensor(m.tape.leaf(Kind.TENSOR, known.span, label, requires, parameter=True, frozen_at=known.frozen_at))
 
 
 def stood_for(m: Machine, value: Instance) -> list[Instance]:
@@ -293,7 +313,8 @@ def _run_opaque(m: Machine, value: Instance, args: Args) -> Val:
     op = f"{_written(value, getattr(value.cls, 'name', 'model'))}(...)"
     given = [Input(n) for v in args.all() for n in nodes_used(m, v)]
     own = value.cells.get(OWN)
-    weights = [Input(own.cells[NODE])] if isinstance(own, Tensor) else []
+    named = [held for key, held in modules.entries(value) if names_a_weight(key)]
+    weights = [Input(w.cells[NODE]) for w in (own, *named) if isinstance(w, Tensor)]
     current = Tensor(compute(m, op, [*given, *weights], args.span))
     for _, child in list(modules.children(m, value)):
         result = calls.call(m, child, Args(args.span, args.frame, [current]))
@@ -360,12 +381,14 @@ def library_method(m: Machine, value: Instance, name: str, args: Args) -> Val:
         modules.library_init(m, value, modules.library_name(m, value), args)
         return None
     if short in ("__init__", "__init_subclass__", "__setattr__", "__post_init__"):
+        if short == "__init__":
+            modules.library_init(m, value, modules.library_name(m, value), args)
         if short == "__setattr__" and isinstance(args.get(0), str):
             m.set(value, args.get(0), args.get(1))
         return None
     row = m.catalog.row(name) if "." in name else m.catalog.row(f"{getattr(value.cls, 'name', '')}.{name}")
     if row is not None:
-        args.more = [*args.more, *value.cells.get(HELD, ())]
+        args.more = [*args.more, *(value.cells.get(HELD, ()) if isinstance(value.cls, Lib) else machine.held(value))]
         return library.by_row(m, row, f".{short}()", None, args, value)
     return calls.unknown_call(m, Native(value, short), args, m.text(args.span))
 

@@ -233,6 +233,9 @@ class Machine:
 
     def unknown_node(self, value: Unknown) -> int:
         """The node of an unknown value, made when first asked for."""
+        tensor = value.cells.get("$tensor")
+        if isinstance(tensor, Tensor):  # that may have been changed in place since
+            return int(tensor.cells[NODE])
         node = value.cells.get(NODE, MISSING)
         if node is MISSING:
             origin = value.origin

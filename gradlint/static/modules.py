@@ -24,6 +24,7 @@ from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
+    HELD,
     NODE,
     Alt,
     DictObj,
@@ -112,6 +113,10 @@ def library_init(m: Machine, made: Instance, base: str, args: Args) -> Val:
         plain = "builtins.dict" if base in _DICTS else "builtins.list"
         build = builtin_functions.FUNCTIONS.get(base, builtin_functions.FUNCTIONS[plain])
         m.set(made, "$inner", build(m, args))
+    elif not isinstance(made.cls, Lib):
+        m.set(
+            made, HELD, tuple(args.all())
+        )  # a distribution of the project's own: its base's methods use what it was made of
     return made
 
 
@@ -217,6 +222,8 @@ def read(m: Machine, frame: Frame, value: Instance, name: str, span: Span) -> Va
     if name in module_methods.METHODS or (name == "forward" and isinstance(library_name(m, value), str)):
         return Native(value, name)
     if value.opaque:
+        if layers.names_a_weight(name):
+            return layers.opaque_weight(m, value, name)
         known = m.catalog.row(f"{getattr(value.cls, 'name', '')}.{name}")
         return layers.opaque_child(m, value, name) if known is None or known.module else Native(value, name)
     return NotImplemented

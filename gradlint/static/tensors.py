@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gradlint.static import flags, functions, gradients, needs, overwrites, storage, unknowns
+from gradlint.static import flags, functions, gradients, kinds, needs, overwrites, storage, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
@@ -178,11 +178,11 @@ def scalar_method(m: Machine, value: Val, name: str, args: Args) -> Val:
 
 def is_instance(m: Machine, value: Tensor, name: str) -> bool | None:
     """`isinstance(tensor, name)`."""
-    if name in (TENSOR, "torch.autograd.Variable", "object"):
+    if name in (TENSOR, "torch.autograd.Variable", "object") or kinds.of_tensors(name):
         return True
     if name.endswith("Parameter"):
         known = m.tape.values[value.cells[NODE]]
-        return bool(known.parameter)
+        return True if known.parameter else None if known.leaf and known.requires_grad == "maybe" else False
     return None if name.startswith("torch.") or not name else False
 
 

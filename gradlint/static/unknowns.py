@@ -181,6 +181,11 @@ def _keep(m: Machine, value: Unknown, node: int) -> Tensor:
     return made
 
 
+def may_be_leaf(m: Machine, value: Unknown) -> bool:
+    """Whether setting the flag on an unknown tells that it is a tensor: a part of a model would be a module."""
+    return value.origin is None or m.is_part(value)
+
+
 def promoted(value: Val) -> Val:
     """The tensor an unknown turned out to be, else the value itself."""
     return value.cells.get("$tensor", value) if isinstance(value, Unknown) else value
@@ -202,7 +207,7 @@ def read_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
 
 def write_unknown(m: Machine, value: Unknown, name: str, given: Val, span: Span) -> bool:
     """`unknown.requires_grad = True` tells that it is a tensor; returns whether the write was dealt with."""
-    if name == "requires_grad" and value.origin is None and given is True:
+    if name == "requires_grad" and given is True and may_be_leaf(m, value):
         functions.set_requires_grad(m, promote(m, value), given, span)
         return True
     tensor = value.cells.get("$tensor", MISSING)

@@ -2,7 +2,47 @@
 
 from __future__ import annotations
 
+#: what `isinstance` says of every value and every kind
+KINDS = """
+import collections
+import collections.abc
+import functools
+import numbers
+import types
+from typing import Callable, Iterable, List, Mapping, Sequence
+
+
+class Plain:
+    pass
+
+
+class Bag:
+    def __iter__(self):
+        return iter([1])
+
+    def __len__(self):
+        return 1
+
+    def __call__(self):
+        return 2
+
+
+def function():
+    return 1
+
+
+values = [1, 2.5, True, None, "text", b"raw", (1, 2), [1], {1}, {"a": 1}, range(3), Plain, function, Plain(), Bag(), Bag().__call__]
+wanted = [
+    int, float, bool, str, bytes, tuple, list, set, dict, range, object, type, numbers.Number, numbers.Real, numbers.Integral,
+    collections.abc.Sequence, collections.abc.Iterable, collections.abc.Mapping, collections.abc.MutableMapping,
+    collections.abc.Sized, collections.abc.Callable, collections.abc.Set,
+    Callable, Iterable, List, Mapping, Sequence, types.FunctionType, types.MethodType, functools.partial, Plain, Bag, type(None),
+]
+told = [[isinstance(v, k) for k in wanted] for v in values]
+del values, wanted
+"""
 SNIPPETS: dict[str, str] = {
+    "kinds": KINDS,
     "arithmetic": "a = 3 * (2 + 5) // 4\nb = 7 % 3 ** 2\nc = -a if a > 2 else ~b\nd = 1 < 2 < 3\ne = not (a and b) or c",
     "strings": "s = 'a,b,c'.split(',')\nt = '-'.join(s).upper()\nu = t[1:3] + t[-1]\nv = 'x' in 'xyz'\nw = f'{s[0]}{t}'",
     "unpacking": "a, (b, *c) = 1, (2, 3, 4)\nd = e = [a, b]\n[f, g] = d\n*h, i = range(4)",

@@ -1,0 +1,94 @@
+"""Right programs about things that are not known or not installed: nothing is said of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gradlint.api import Task, run
+from gradlint.config import Config, Loaded
+
+HEAD = "import torch\nfrom torch import autograd, nn\n"
+PROGRAMS = {
+    "what an unknown model gave under no_grad is made a leaf": """
+class Trainer:
+    def __init__(self, generator, critic):
+        self.generator, self.critic = generator, critic
+
+    def step(self, noise):
+        for p in self.generator.parameters():
+            p.requires_grad_(False)
+        with torch.no_grad():
+            fake, mask = self.generator(noise)
+        fake.requires_grad_()
+        mask.requires_grad = True
+        score = self.critic(fake * mask).sum()
+        first, second = autograd.grad(score, [fake, mask], create_graph=True)
+        (first.pow(2).mean() + second.pow(2).mean()).backward()
+""",
+    "a weight of a library model is switched on again": """
+import torchvision
+
+model = torchvision.models.resnet18()
+for p in model.parameters():
+    p.requires_grad = False
+model.fc.weight.requires_grad = True
+model.fc.bias.requires_grad = True
+model(torch.randn(2, 3, 32, 32)).sum().backward()
+""",
+    "weights of a library model in a list": """
+from transformers import AutoModelForCausalLM
+
+def weights(model, layer):
+    return model.model.layers[layer].self_attn.q_proj.weight, model.model.layers[layer].self_attn.q_proj.bias
+
+model = AutoModelForCausalLM.from_pretrained("any")
+for p in model.parameters():
+    p.requires_grad = False
+for p in weights(model, 0):
+    p.requires_grad = True
+model(torch.ones(1, 3)).logits.sum().backward()
+""",
+    "a number measured by an unknown model is a baseline": """
+def measured(model, batch):
+    return model(batch)[:, 0].mean()
+
+def train(model, net, batch):
+    with torch.no_grad():
+        baseline = measured(model, batch).item()
+    loss = net(batch).mean() - baseline
+    loss.backward()
+""",
+    "what a wrapped environment says may be of any kind": """
+import gymnasium
+
+class Wrapped(gymnasium.Wrapper):
+    def kind(self):
+        return super().action_space
+
+def encode(space, action):
+    if isinstance(space, gymnasium.spaces.Box):
+        return action
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return action.argmax(-1)
+    with torch.no_grad():
+        return action * 1.0
+
+space = Wrapped(gymnasium.make("any")).kind()
+actor, critic = nn.Linear(4, 3), nn.Linear(3, 1)
+action = actor(torch.randn(2, 4))
+score = critic(encode(space, action))
+print(autograd.grad(score.sum(), action)[0])
+""",
+}
+
+
+@pytest.mark.parametrize("about", PROGRAMS)
+def test_nothing_is_said(about: str, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    path = tmp_path / "program.py"
+    path.write_text(HEAD + PROGRAMS[about], encoding="utf-8")
+    outcome = run(Task((str(path),), Loaded(Config(), tmp_path)))
+    assert [f.message for f in outcome.report.findings if f.severity != "info"] == []
+    assert outcome.report.summary.demands.found > 0
