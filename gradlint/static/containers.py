@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradlint.static import attributes, calls, counters, hooks, overwrites, tensors, unknowns
+from gradlint.static import attributes, calls, counters, hooks, overwrites, tensors, turns, unknowns
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import CONTENT, UNKNOWN_KEYS, UNROLL_KNOWN
@@ -134,11 +134,11 @@ def _iterate_instance(m: Machine, frame: Frame, value: Instance, span: Span) -> 
 
 
 def rounds(m: Machine, frame: Frame, value: Val, span: Span, limit: int) -> tuple[list[Val], bool]:
-    """The elements a loop runs over: all of a short known sequence, else two that stand for any."""
+    """The elements a loop runs over: all of a short known sequence, else two that stand for any, or one (see `turns`)."""
     if isinstance(value, range):
         if len(value) <= limit // 2:
             return list(value), True
-        return [Scalar(), Scalar()], False
+        return _any(m, span, [Scalar(), Scalar()])
     known, exact = sequence(m, frame, value, span)
     if exact and not known and isinstance(value, (ListObj, DictObj)):
         hooks.found_empty(m, value, span)
@@ -147,13 +147,18 @@ def rounds(m: Machine, frame: Frame, value: Val, span: Span, limit: int) -> tupl
     if exact and len(known) <= (limit if isinstance(value, (str, bytes)) else max(limit, UNROLL_KNOWN)):
         return known, True
     if not known:
-        return [Unknown("element", value), Unknown("element", value)], False
+        return _any(m, span, [Unknown("element", value), Unknown("element", value)])
     if len(known) == 1:
         again, _ = (
             sequence(m, frame, value, span) if isinstance(value, (Unknown, Tensor, Array, Instance)) else (known, False)
         )
-        return [known[0], again[0]], False
-    return (known[:limit] if len(known) <= limit else [*known[:2]]), False
+        return _any(m, span, [known[0], again[0]])
+    return (known, False) if len(known) <= limit else _any(m, span, known[:2])
+
+
+def _any(m: Machine, span: Span, two: list[Val]) -> tuple[list[Val], bool]:
+    """What stands for any number of elements."""
+    return two[:1] if turns.once(m, span) else two, False
 
 
 def unpack(m: Machine, frame: Frame, value: Val, count: int, span: Span) -> list[Val]:

@@ -79,6 +79,8 @@ class Machine:
         self.stack: list[Span] = []
         self.doubt = 0  #: how many undecided conditions we are inside of
         self.turns = 0  #: how many loops over unknown elements we are inside of
+        self.later = 0  #: how many later turns of such loops we are inside of
+        self.looped: set[Span] = set()  #: such loops that were run in full
         self._running: dict[int, list[int]] = {}  #: per def: how undecided each of its calls was
         self.state = Obj()  #: run-wide facts: grad mode, backward roots, hooks on unknown models
         self.state.cells |= LEXICAL

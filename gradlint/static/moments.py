@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 #: what a run adds to, beside the store and the tape
 _GROWN = (
     "bounds", "called", "closures", "exposed", "flags", "flags_read", "hooks", "measured", "module_calls", "own_calls", "read", "sites",
-    "untaken", "updates", "looked_at",
+    "untaken", "updates", "looked_at", "looped",
 )  # fmt: skip
 #: what a run switches
-_SWITCHED = ("absent", "doubt", "main", "outside_code", "pass_begun", "statement", "stumbled", "turns", "whole")
+_SWITCHED = (
+    "absent",
+    "doubt",
+    "main",
+    "outside_code",
+    "pass_begun",
+    "statement",
+    "stumbled",
+    "turns",
+    "later",
+    "whole",
+)
 #: what the tape only appends to, and what it looks things up in
 _RECORDED = ("captures", "changes", "demands", "edges", "into", "needs", "notes", "requires", "values", "writes")
 _LOOKED_UP = ("_seen", "during", "earlier", "wanted")

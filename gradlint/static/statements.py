@@ -22,6 +22,7 @@ from gradlint.static import (
     modules,
     settings,
     tensors,
+    turns,
     untaken,
 )  # fmt: skip
 from gradlint.static import program as p
@@ -302,12 +303,16 @@ def _for(m: Machine, frame: Frame, node: p.For) -> str:
     start = m.store.mark()
 
     def body(element: Val, turn: int) -> str:
-        if turn and not exact:
+        later = turn > 0 and not exact
+        if later:
             counters.widen(m.store, start)
         attributes.assign(m, frame, node.target, element)
         left = modes.left_by(m, iterable)
-        with modes.entered(m, left) if left is not None else nullcontext():
-            return block(m, frame, node.body)
+        with turns.turn(m, later=later), modes.entered(m, left) if left is not None else nullcontext():
+            signal = block(m, frame, node.body)
+        if not exact and len(elements) == 1:  # it stands for more
+            counters.widen(m.store, start)
+        return signal
 
     with m.turning(exact):
         return _loop(m, frame, [lambda e=e, i=i: body(e, i) for i, e in enumerate(elements)], node.orelse)
@@ -316,22 +321,30 @@ def _for(m: Machine, frame: Frame, node: p.For) -> str:
 def _while(m: Machine, frame: Frame, node: p.While) -> str:
     rounds = 0
     start = m.store.mark()
+    enough = 2
 
-    def turns() -> Any:
-        nonlocal rounds
+    def body(later: bool) -> str:
+        with turns.turn(m, later=later):
+            return block(m, frame, node.body)
+
+    def rounds_() -> Any:
+        nonlocal rounds, enough
         while rounds < UNROLL:
             test = evaluate(m, frame, node.test)
             known = truth(m, test)
-            if known is False or (known is None and rounds >= 2) or (known is True and _endless(node) and rounds >= 2):
+            uncounted = known is None or (known is True and _endless(node))
+            if uncounted and rounds == 0 and turns.once(m, m.span(frame, node.test)):
+                enough = 1
+            if known is False or (uncounted and rounds >= enough):
                 return
             rounds += 1
-            if rounds == UNROLL or (rounds == 2 and (known is None or _endless(node))):
+            if rounds == UNROLL or (rounds == enough and uncounted):
                 counters.widen(m.store, start)
             if known is None:
                 narrow(m, frame, node.test, test, True)
-            yield lambda: block(m, frame, node.body)
+            yield lambda: body(uncounted and rounds > 1)
 
-    return _loop(m, frame, turns(), node.orelse)
+    return _loop(m, frame, rounds_(), node.orelse)
 
 
 def _endless(node: p.While) -> bool:
