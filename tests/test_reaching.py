@@ -139,3 +139,11 @@ def test_a_library_that_asks(tmp_path: Path) -> None:
 def test_a_name_leads_to_what_it_is_a_name_of(text: str, more: set[str], tmp_path: Path) -> None:
     base = f"{ASKS}class Base:\n    def run(self):\n        step(1)\n"
     assert leading(tmp_path, {"a.py": text, "b.py": base}) == {"b.py:step", "b.py:run", *more}
+
+
+def test_what_a_function_minds_concerns_those_near_it(tmp_path: Path) -> None:
+    calls = "".join(f"def f{i}(x):\n    return f{i - 1}(x)\n" for i in range(1, 5))
+    array = f"import numpy as np\ndef f0(x):\n    return np.mean(x)\n{calls}"
+    assert leading(tmp_path, {"a.py": array}) == {"a.py:f0", "a.py:f1", "a.py:f2"}
+    asked = f"def f0(x):\n    return x.backward()\n{calls}"
+    assert leading(tmp_path, {"a.py": asked}) == {f"a.py:f{i}" for i in range(5)}

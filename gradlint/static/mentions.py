@@ -12,9 +12,11 @@ from gradlint.static.words import misspelt, names_a_loss
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-#: attributes whose very use is a demand, or makes one raise
+#: attributes whose very use is a demand
 _ASKING = frozenset((
-    "backward", "manual_backward", "grad", "retain_grad", "numpy",
+    "backward", "manual_backward", "grad", "retain_grad", "optim", "register_hook",
+    "register_backward_hook", "register_full_backward_hook", "register_full_backward_pre_hook",
+    "register_multi_grad_hook", "register_post_accumulate_grad_hook",
     "grad_and_value", "functional_call", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jvp", "vhp", "vjp",
 ))  # fmt: skip
 #: what asks for a gradient by whatever name it is imported, or is given what one is asked of
@@ -43,7 +45,8 @@ class Mentions(msgspec.Struct, frozen=True):
     does a type: the machine gives no argument a value for its type.
     """
 
-    asks: bool
+    asks: bool  #: for a gradient
+    minds: bool  #: asks nobody, but something is wrong with certain arguments: NumPy on what requires grad, a hook too late
     uses: tuple[str, ...]  #: names, and what is read from a name that the function does not bind: it may be a module
     reads: tuple[str, ...] = ()  #: attributes, of whatever
     keeps: tuple[tuple[str, str, bool], ...] = ()
@@ -71,18 +74,20 @@ def mentions(function: Function, qualname: str, known: Known) -> Mentions:
     bound: set[str] = set()
     rooted: list[tuple[str, str]] = []
     kept: list[tuple[str, str, bool]] = []
-    asks = names_a_loss(qualname) or function.name in known.called
+    asks = function.name in known.called
+    minds = names_a_loss(qualname)
     for node in nodes.run(function):
         if isinstance(node, ast.Attribute):
             reads.add(node.attr)
             rooted += ((root, node.attr) for root in _root(node))
-            asks = asks or _asks(node)
+            asks = asks or node.attr in _ASKING
+            minds = minds or _minds(node)
         elif isinstance(node, ast.Name):
             (uses if isinstance(node.ctx, ast.Load) else bound).add(node.id)
         elif isinstance(node, ast.arg):
             bound.add(node.arg)
         elif isinstance(node, ast.Call):
-            asks = asks or _converts(node, known.arrays)
+            minds = minds or _converts(node, known.arrays)
         elif isinstance(node, ast.Assign):
             kept += _kept(node)
     asks = asks or not (uses | reads).isdisjoint(known.asking)
@@ -91,7 +96,7 @@ def mentions(function: Function, qualname: str, known: Known) -> Mentions:
     bound -= outside  # `def f(step=step)`
     uses |= {name for root, name in rooted if root not in bound}
     keeps = dict.fromkeys(keep for keep in kept if keep[1] not in bound)
-    return Mentions(asks, tuple(sorted(uses)), tuple(sorted(reads)), tuple(keeps))
+    return Mentions(asks, minds, tuple(sorted(uses)), tuple(sorted(reads)), tuple(keeps))
 
 
 def _around(function: Function) -> Iterator[ast.expr]:
@@ -115,8 +120,8 @@ def _root(node: ast.Attribute) -> Iterator[str]:
         yield base.id
 
 
-def _asks(node: ast.Attribute) -> bool:
-    if node.attr in _ASKING or (node.attr.startswith("register_") and "hook" in node.attr) or node.attr == "optim":
+def _minds(node: ast.Attribute) -> bool:
+    if node.attr == "numpy" or (node.attr.startswith("register_") and "hook" in node.attr):
         return True
     return isinstance(node.ctx, ast.Store) and (node.attr == "requires_grad" or misspelt(node.attr))
 

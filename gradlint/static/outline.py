@@ -88,7 +88,9 @@ class Outline:
             owner = node.name if isinstance(node, ast.ClassDef) else ""
             for function in _methods(node) if isinstance(node, ast.ClassDef) else (node,):
                 told = mentions(function, f"{owner}.{function.name}" if owner else function.name, known)
-                yield Part(self._name(function), function.name, owner, told.asks, told.uses, told.reads, told.keeps)
+                yield Part(
+                    self._name(function), function.name, owner, told.asks, told.minds, told.uses, told.reads, told.keeps
+                )
 
     def wanted(self) -> Iterator[Wanted]:
         """The definitions of the module."""

@@ -1,12 +1,14 @@
 """Which definitions lead to a demand: those that ask for a gradient, and those that use, by name, one that does.
 
 A name means what its file holds or imports: of an imported definition every name of the file that defines it counts, and
-those of the bases of its classes. A method is never looked for in a whole project, or half of it would be reached.
+those of the bases of its classes. A method is never looked for in a whole project, or half of it would be reached. What only
+minds its arguments (NumPy raises for those that require grad) concerns those who call it and their callers: from further
+away names lead there from everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,17 +16,21 @@ import msgspec
 from gradlint.static.units import Part, Survey, Wanted
 from gradlint.tape import Span
 
+NEAR = 2  #: how many calls away it counts what a function minds
+
+Begins = Callable[[Part], bool]  #: whether a search begins at a function
+
 
 class _File:
     """What is known of one file so far."""
 
-    def __init__(self, survey: Survey) -> None:
-        self.open = [part for part in survey.parts if not part.asks]
+    def __init__(self, parts: Sequence[Part], begins: Begins) -> None:
+        self.open = [part for part in parts if not begins(part)]
         self.names: set[str] = set()  #: of functions and classes that lead to a demand
         self.attributes: set[str] = set()  #: under which methods and held objects do
-        self.classes: set[str] = set(survey.asking)  #: those of them that are made or called as a whole
-        for part in survey.parts:
-            if part.asks:
+        self.classes: set[str] = set()  #: those of them that are made or called as a whole
+        for part in parts:
+            if begins(part):
                 self.add(part)
 
     def add(self, part: Part) -> None:
@@ -40,7 +46,10 @@ class _File:
 
 def narrowed(surveys: Mapping[Path, Survey]) -> dict[Path, Survey]:
     """The surveys, with nothing wanted but what can lead to a demand."""
-    leading = _leading({path.as_posix(): survey for path, survey in surveys.items()})
+    named = {path.as_posix(): survey for path, survey in surveys.items()}
+    seen = _seen(named)
+    leading = _Search(named, seen, lambda part: part.asks, asking=True).leading()
+    leading |= _Search(named, seen, lambda part: part.minds).leading(NEAR)
     return {path: _only(survey, leading) for path, survey in surveys.items()}
 
 
@@ -59,30 +68,46 @@ def _part(wanted: Wanted, leading: set[Span]) -> Wanted | None:
     return Wanted(wanted.span, methods, tuple(s for s in wanted.others if s in leading)) if methods else None
 
 
-def _leading(surveys: Mapping[str, Survey]) -> set[Span]:
-    """The places of the names of all functions that lead to a demand."""
-    found = {part.span for survey in surveys.values() for part in survey.parts if part.asks}
-    files = {path: _File(survey) for path, survey in surveys.items()}
-    seen = _seen(surveys)
-    grown = True
-    while grown:
-        grown = False
-        for path, file in files.items():
-            if not file.open:
-                continue
-            names = file.names.union(*(files[other].names for other in seen[path]))
-            attributes = file.attributes.union(*(files[other].attributes for other in seen[path]))
-            classes = file.classes.union(*(files[other].classes for other in seen[path]))
-            more = [p for p in file.open if not (names.isdisjoint(p.uses) and attributes.isdisjoint(p.reads))]
-            for part in more:
+class _Search:
+    """From some functions to all that lead there; with `asking` also from the objects of libraries that ask when they are called."""
+
+    def __init__(
+        self, surveys: Mapping[str, Survey], seen: Mapping[str, set[str]], begins: Begins, *, asking: bool = False
+    ) -> None:
+        self._surveys, self._seen = surveys, seen
+        self._files = {path: _File(survey.parts, begins) for path, survey in surveys.items()}
+        self._found = {part.span for survey in surveys.values() for part in survey.parts if begins(part)}
+        for path, file in self._files.items() if asking else ():
+            file.classes.update(surveys[path].asking)
+
+    def leading(self, calls: int | None = None) -> set[Span]:
+        """The places of their names, at most so many `calls` away."""
+        while calls != 0 and self._step():
+            calls = None if calls is None else calls - 1
+        return self._found
+
+    def _step(self) -> bool:
+        """One call further; whether there is more."""
+        more = [(file, *self._more(path, file)) for path, file in self._files.items() if file.open]
+        for file, parts, kept in more:
+            for part in parts:
                 file.add(part)
-                found.add(part.span)
-            kept = set(_kept(surveys[path].parts, names, attributes, classes)) - file.attributes
+                self._found.add(part.span)
             file.attributes |= kept
-            if more or kept:
-                grown = True
-                file.open = [part for part in file.open if part.span not in found]
-    return found
+            if parts:
+                file.open = [part for part in file.open if part.span not in self._found]
+        return any(parts or kept for _, parts, kept in more)
+
+    def _more(self, path: str, file: _File) -> tuple[list[Part], set[str]]:
+        """The functions of a file that lead on, as is known now, and the attributes that hold what does."""
+        names, attributes, classes = (self._all(path, what) for what in ("names", "attributes", "classes"))
+        parts = [p for p in file.open if not (names.isdisjoint(p.uses) and attributes.isdisjoint(p.reads))]
+        return parts, set(_kept(self._surveys[path].parts, names, attributes, classes)) - file.attributes
+
+    def _all(self, path: str, what: str) -> set[str]:
+        """What a file and those it sees know."""
+        known: set[str] = getattr(self._files[path], what)
+        return known.union(*(getattr(self._files[other], what) for other in self._seen[path]))
 
 
 def _kept(parts: Iterable[Part], names: set[str], attributes: set[str], classes: set[str]) -> Iterable[str]:

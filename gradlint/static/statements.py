@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -310,7 +310,7 @@ def _for(m: Machine, frame: Frame, node: p.For) -> str:
         left = modes.left_by(m, iterable)
         with turns.turn(m, later=later), modes.entered(m, left) if left is not None else nullcontext():
             signal = block(m, frame, node.body)
-        if not exact and len(elements) == 1:  # it stands for more
+        if not exact and len(elements) == 1:
             counters.widen(m.store, start)
         return signal
 
@@ -319,32 +319,32 @@ def _for(m: Machine, frame: Frame, node: p.For) -> str:
 
 
 def _while(m: Machine, frame: Frame, node: p.While) -> str:
-    rounds = 0
     start = m.store.mark()
-    enough = 2
 
-    def body(later: bool) -> str:
+    def body(later: bool, alone: bool) -> str:
         with turns.turn(m, later=later):
-            return block(m, frame, node.body)
+            signal = block(m, frame, node.body)
+        if alone:
+            counters.widen(m.store, start)
+        return signal
 
-    def rounds_() -> Any:
-        nonlocal rounds, enough
-        while rounds < UNROLL:
+    def rounds() -> Iterator[Callable[[], str]]:
+        enough = 2
+        for done in range(UNROLL):
             test = evaluate(m, frame, node.test)
             known = truth(m, test)
             uncounted = known is None or (known is True and _endless(node))
-            if uncounted and rounds == 0 and turns.once(m, m.span(frame, node.test)):
+            if uncounted and done == 0 and turns.once(m, m.span(frame, node.test)):
                 enough = 1
-            if known is False or (uncounted and rounds >= enough):
+            if known is False or (uncounted and done >= enough):
                 return
-            rounds += 1
-            if rounds == UNROLL or (rounds == enough and uncounted):
+            if done + 1 == (enough if uncounted else UNROLL):
                 counters.widen(m.store, start)
             if known is None:
                 narrow(m, frame, node.test, test, True)
-            yield lambda: body(uncounted and rounds > 1)
+            yield partial(body, uncounted and done > 0, enough == 1)
 
-    return _loop(m, frame, rounds_(), node.orelse)
+    return _loop(m, frame, rounds(), node.orelse)
 
 
 def _endless(node: p.While) -> bool:

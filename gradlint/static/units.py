@@ -36,6 +36,7 @@ class Part(msgspec.Struct, frozen=True):
     name: str
     owner: str  #: its class
     asks: bool  #: for a gradient, itself
+    minds: bool  #: see `mentions`
     uses: tuple[str, ...]
     reads: tuple[str, ...]
     keeps: tuple[
