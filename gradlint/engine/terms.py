@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, SELECTS, ZEROES, Graph, is_source
-from gradlint.engine.verdict import cut_claim, frontier, name
+from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
 from gradlint.finding import Finding
 from gradlint.tape import Demand, Kind
 
@@ -14,6 +16,8 @@ YES_OR_NO = frozenset((
     "<", ">", "<=", ">=", "==", "!=", "&", "|", "^", "~", ".any()", ".all()", "torch.any()", "torch.all()",
     "torch.logical_and()", "torch.logical_or()", "torch.logical_not()", "torch.isnan()", "torch.isfinite()",
 ))  # fmt: skip
+GATHERED = frozenset(("torch.stack()", "torch.cat()", "torch.concat()", "torch.hstack()", "torch.vstack()"))
+TAKEN = frozenset(("torch.sum()", "torch.mean()", ".sum()", ".mean()"))
 MEANT = frozenset((".item()", ".tolist()", "int()"))  #: written to leave the graph, or to count
 
 
@@ -75,18 +79,62 @@ def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
 
     Where a gradient is asked of something by name, a summand counts that this has a data path to.
     """
+    parts = summands(case.graph, root)
+    found = [_dead_term(case, demand, root, part) for part in _dead_among(case, demand, parts)]
+    for part in parts if case.graph.bare[root] > ZEROES else ():
+        found += _dead_within(case, demand, root, part)
+    return [f for f in found if f is not None]
+
+
+def _dead_among(case: Case, demand: Demand, parts: Sequence[int]) -> list[int]:
+    """The summands that carry nothing, beside others that do and were not computed from them."""
     graph = case.graph
     asked = set(demand.targets) if demand.kind == "autograd.grad" else set()
-    parts = summands(graph, root)
     alive = [p for p in parts if graph.bare[p] > ZEROES]
-    if not alive or len(parts) < 2:
-        return []
-    found = []
-    for part in parts:
-        concerned = not asked or not asked.isdisjoint(graph.towards(part))
-        if concerned and _lost(graph, part) and not any(a in graph.towards(part) for a in alive):
-            found.append(_dead_term(case, demand, root, part))
-    return [f for f in found if f is not None]
+    return [
+        part
+        for part in parts
+        if alive
+        and (not asked or not asked.isdisjoint(graph.towards(part)))
+        and _lost(graph, part)
+        and not any(a in graph.towards(part) for a in alive)
+    ]
+
+
+def _dead_within(case: Case, demand: Demand, root: int, part: int) -> list[Finding | None]:
+    """The dead summands of what a mean or a sum is taken of.
+
+    Those of a list (`torch.stack(losses).sum()`) are summands of the loss. Of a difference of tensors one side is often stopped
+    and meant so (`(score - baseline.detach()).mean()`); what is made again, or a number, hardly ever is.
+    """
+    graph = case.graph
+    listed = any(e.op in GATHERED for e in graph.into[_taken_of(graph, part)])
+    dead = _dead_among(case, demand, _within(graph, part))
+    return [_dead_term(case, demand, root, p) for p in dead if listed or not _is_stopped(graph, p)]
+
+
+def _within(graph: Graph, part: int) -> list[int]:
+    """The summands of what a mean or a sum is taken of, and the items of a list as summands; of anything else itself."""
+    whole = _taken_of(graph, part)
+    if whole == part:
+        return [part]
+    listed = [e.src for e in graph.into[whole] if e.op in GATHERED]
+    return sorted({p for one in listed or [whole] for p in summands(graph, one)})
+
+
+def _is_stopped(graph: Graph, part: int) -> bool:
+    """Whether what carries nothing was written to carry nothing."""
+    edges = frontier(graph, graph.live(CUTS, bare=True), part, CUTS)
+    return not edges or edges[-1].cause in STOPS
+
+
+def _taken_of(graph: Graph, value: int) -> int:
+    """What a mean or a sum is taken of, or the value itself."""
+    into = graph.into[value]
+    while len(into) == 1 and into[0].op in TAKEN and not graph.values[value].joined:
+        value = into[0].src
+        into = graph.into[value]
+    return value
 
 
 def number_of_parameter(case: Case, demand: Demand, root: int) -> Finding | None:
@@ -110,7 +158,7 @@ def number_of_parameter(case: Case, demand: Demand, root: int) -> Finding | None
 def unstepped(case: Case, demand: Demand, root: int) -> list[Finding]:
     """A summand that reaches only parameters which no optimizer steps with this gradient, and those it does step only by a cut."""
     graph = case.graph
-    parts = summands(graph, root) if demand.unused else []
+    parts = [p for part in summands(graph, root) for p in _within(graph, part)] if demand.unused else []
     sources = {p: graph.sources(p) for p in parts if not graph.unknown[p] and not graph.joined[p]}
     idle = [p for p, leaves in sources.items() if leaves and leaves <= set(demand.unused)]
     trained = {leaf for p in sources if p not in idle for leaf in sources[p] if leaf not in demand.unused}

@@ -297,7 +297,7 @@ def set_item(m: Machine, frame: Frame, receiver: Val, index: Val, value: Val, sp
         case Instance():
             from gradlint.static import modules
 
-            if modules.set_item(m, receiver, index, value, span) is NotImplemented:
+            if modules.set_item(m, receiver, index, value, Args(span, frame)) is NotImplemented:
                 calls.special_method(m, frame, receiver, "__setitem__", span, index, value)
     attributes.capture_store(m, value, span, "item", m.text(span))
 

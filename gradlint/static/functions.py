@@ -253,9 +253,13 @@ def _chained(m: Machine, nodes: list[int], args: Args) -> int | None:
 
 
 def _parameter(m: Machine, args: Args) -> Val:
-    """`nn.Parameter(t, requires_grad=True)`: always a leaf."""
-    wanted = args.get(1, "requires_grad", True)
-    source = _chained(m, nodes_used(m, args.get(0, "data")), args)
+    """`nn.Parameter(t, requires_grad=True)`."""
+    return parameter_of(m, args, args.get(0, "data"), args.get(1, "requires_grad", True))
+
+
+def parameter_of(m: Machine, args: Args, data: Val, wanted: Val = True) -> Tensor:
+    """The parameter that a call makes of a tensor: always a leaf."""
+    source = _chained(m, nodes_used(m, data), args)
     source = source if source is not None and m.tape.requires[source] != "no" else None
     frozen = args.span if wanted is False else None
     node = m.tape.remake(

@@ -126,9 +126,7 @@ def _fill(m: Machine, made: Instance, base: str, args: Args) -> None:
     else:
         pairs = []
     for name, value in pairs:
-        if isinstance(value, Instance) and "$name" not in value.cells:
-            m.store.keep(value, "$name", name)
-        m.set(made, name, value)
+        modules.put(m, made, name, value, args)
 
 
 def _key(key: Val) -> str:

@@ -173,7 +173,7 @@ def _get_submodule(m: Machine, value: Instance, args: Args) -> Val:
 
 
 def _append(m: Machine, value: Instance, args: Args) -> Val:
-    m.set(value, str(len(modules.entries(value))), args.get(0))
+    modules.put(m, value, str(len(modules.entries(value))), args.get(0), args)
     return value
 
 
@@ -189,7 +189,7 @@ def _update(m: Machine, value: Instance, args: Args) -> Val:
     """`ModuleDict.update(...)`: a dict, another container, or pairs."""
     for key, held in _pairs(args.get(0)):
         if isinstance(key, str):
-            m.set(value, key, held)
+            modules.put(m, value, key, held, args)
     return None
 
 

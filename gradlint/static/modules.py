@@ -13,6 +13,7 @@ from gradlint.static import (
     calls,
     classes,
     exchanged,
+    functions,
     gradients,
     hooks,
     layers,
@@ -59,6 +60,7 @@ _DICTS = ("builtins.dict", "collections.OrderedDict", "collections.UserDict", "c
 _LISTS = ("builtins.list", "collections.deque", "collections.UserList", "builtins.set")
 _SEQUENCES = ("torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ParameterList")
 _MAPPINGS = ("torch.nn.ModuleDict", "torch.nn.ParameterDict")
+_OF_PARAMETERS = ("torch.nn.ParameterList", "torch.nn.ParameterDict")
 
 
 def is_module_class(m: Machine, name: str) -> bool:
@@ -268,7 +270,21 @@ def get_item(m: Machine, value: Instance, index: Val, span: Span) -> Val:
     return NotImplemented
 
 
-def set_item(m: Machine, value: Instance, index: Val, given: Val, span: Span) -> Val:
+def put(m: Machine, value: Instance, name: str, given: Val, args: Args) -> None:
+    """A container of modules or parameters gets an entry; what is put among parameters becomes one."""
+    if library_name(m, value) in _OF_PARAMETERS:
+        given = m.alternatives(given, lambda option: _as_parameter(m, option, args))
+    if isinstance(given, Instance) and "$name" not in given.cells:
+        m.store.keep(given, "$name", name)
+    m.set(value, name, given)
+
+
+def _as_parameter(m: Machine, given: Val, args: Args) -> Val:
+    plain = isinstance(given, Tensor) and not m.tape.values[given.cells[NODE]].parameter
+    return functions.parameter_of(m, args, given) if plain else given
+
+
+def set_item(m: Machine, value: Instance, index: Val, given: Val, args: Args) -> Val:
     """`sequential[i] = module`, `modules["name"] = module`."""
     if is_module(m, value) and isinstance(index, (int, str)):
         name = str(index)
@@ -277,8 +293,8 @@ def set_item(m: Machine, value: Instance, index: Val, given: Val, span: Span) ->
             if value.opaque or -index > len(held):
                 return None  # nobody knows which
             name = held[index][0]
-        before_write(m, value, name, given, span)
-        m.set(value, name, given)
+        before_write(m, value, name, given, args.span)
+        put(m, value, name, given, args)
         return None
     return NotImplemented
 
