@@ -81,6 +81,56 @@ action = actor(torch.randn(2, 4))
 score = critic(encode(space, action))
 print(autograd.grad(score.sum(), action)[0])
 """,
+    "a method that subclasses give": """
+from abc import ABC, abstractmethod
+
+class Base(ABC):
+    def __init__(self, model):
+        self.model = model
+        self.scaler = torch.amp.GradScaler("cuda")
+
+    @abstractmethod
+    def loss(self, batch):
+        pass
+
+    def penalty(self):
+        return torch.tensor(0.0)
+
+    def weight(self):
+        raise NotImplementedError
+
+    def train(self, loader, steps):
+        for batch in loader:
+            self.scaler.scale(self.loss(batch) / steps).backward()
+            self.penalty().backward()
+            (self.loss(batch) * self.weight()).backward()
+""",
+    "an object that one setting chose, in the branch of another": """
+import json
+
+class Guided:
+    def __init__(self, model):
+        self.model = model
+
+    def residual(self, x):
+        x.requires_grad = True
+        return autograd.grad(self.model(x).pow(2).mean(), x)[0]
+
+class Plain(Guided):
+    def residual(self, x):
+        return self.model(x)
+
+settings = json.load(open("settings.json"))
+model = nn.Linear(3, 3)
+if settings["kind"] == "guided":
+    residuals = Guided(model)
+else:
+    residuals = Plain(model)
+print(residuals.residual(torch.randn(2, 3)))
+with torch.no_grad():
+    if settings["kind"] == "plain":
+        print(residuals.residual(torch.randn(2, 3)))
+""",
 }
 
 

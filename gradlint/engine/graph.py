@@ -85,8 +85,12 @@ class Graph:
         return frozenset(
             v.id for v in self.values
             if v.remade and not v.wanted and v.leaf and v.requires_grad == "yes"
-            and any(self.strength[e.src] >= CUTS for e in self.into[v.id])
+            and any(self.strength[e.src] >= CUTS and self._has_past(e.src) for e in self.into[v.id])
         )  # fmt: skip
+
+    def _has_past(self, value: int) -> bool:
+        """Whether something was computed, or kept as a parameter: of `nn.Parameter(torch.ones(2, requires_grad=True))` nothing was."""
+        return bool(self.into[value]) or self.values[value].parameter or not self.values[value].leaf
 
     @cached_property
     def bare(self) -> list[int]:

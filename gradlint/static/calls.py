@@ -17,6 +17,7 @@ from gradlint.static import (
     library,
     modes,
     modules,
+    placeholders,
     statements,
     unknowns,
 )
@@ -213,6 +214,8 @@ def invoke(m: Machine, function: Function, args: Args) -> Val:
         if node.is_generator:
             frame.hold()
             return Generator(function, frame)
+    if isinstance(node, p.FunctionDef) and function.cls is not None and not m.whole and placeholders.is_one(node):
+        return m.unknown(m.text(args.span), dict.fromkeys(n for v in args.all() for n in m.nodes(v)), args.span)
     with m.running(node, args.span):
         value = _run_body(m, frame, function, args)
     frame.over = not frame.held

@@ -81,6 +81,9 @@ class Machine:
         self.turns = 0  #: how many loops over unknown elements we are inside of
         self.later = 0  #: how many later turns of such loops we are inside of
         self.looped: set[Span] = set()  #: such loops that were run in full
+        #: how many calls we are inside of that may fit none of the conditions, nor the grad mode, they were made under: an object
+        #: that one setting chose, in the branch of another
+        self.unfit = 0
         self._running: dict[int, list[int]] = {}  #: per def: how undecided each of its calls was
         self.state = Obj()  #: run-wide facts: grad mode, backward roots, hooks on unknown models
         self.state.cells |= LEXICAL
@@ -420,6 +423,8 @@ class Machine:
         deltas: list[Delta] = []
         failures: list[Raised] = []
         several = sum(option is not None for option in value.options) > 1
+        outside = several and self.doubt > 0 and self.mode.enabled is False
+        self.unfit += outside
         self.doubt += several
         try:
             for option in value.options:
@@ -433,6 +438,7 @@ class Machine:
                 deltas.append(self.store.take(mark))
         finally:
             self.doubt -= several
+            self.unfit -= outside
         if not results:
             raise failures.pop() if failures else Raised("no alternative")
         self.join(deltas)

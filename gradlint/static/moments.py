@@ -29,6 +29,7 @@ _SWITCHED = (
     "stumbled",
     "turns",
     "later",
+    "unfit",
     "whole",
 )
 #: what the tape only appends to, and what it looks things up in

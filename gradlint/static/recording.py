@@ -240,6 +240,8 @@ def record(m: Machine, kind: DemandKind, span: Span, roots: Sequence[int], targe
     """Write a demand on the tape, with what is known of the run at this moment; it is told by its text or another label."""
     label = label or m.text(span)
     m.sites[span] = label
+    if m.unfit:
+        more = {"unknown": "it may be another object that runs here", **more}
     m.tape.demand(
         kind=kind, span=span, label=label, roots=tuple(roots), targets=tuple(targets), target_labels=tuple(labels),
         whole=m.whole, stack=tuple(m.stack), expected=expects(m, kind), **{"certain": m.doubt == 0, **more},
