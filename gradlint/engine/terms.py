@@ -102,15 +102,28 @@ def _dead_among(case: Case, demand: Demand, parts: Sequence[int]) -> list[int]:
 
 
 def _dead_within(case: Case, demand: Demand, root: int, part: int) -> list[Finding | None]:
-    """The dead summands of what a mean or a sum is taken of.
+    """The dead summands of what a mean or a sum is taken of, where they are items of a list (`torch.stack(losses).sum()`).
 
-    Those of a list (`torch.stack(losses).sum()`) are summands of the loss. Of a difference of tensors one side is often stopped
-    and meant so (`(score - baseline.detach()).mean()`); what is made again, or a number, hardly ever is.
+    Of a difference of tensors one side is often constant and meant so: a baseline, what the probability of a drawn action owes to
+    the action. There only a list counts all of which is dead, and not because it was stopped.
     """
     graph = case.graph
-    listed = any(e.op in GATHERED for e in graph.into[_taken_of(graph, part)])
+    listed = _is_list(graph, part)
     dead = _dead_among(case, demand, _within(graph, part))
-    return [_dead_term(case, demand, root, p) for p in dead if listed or not _is_stopped(graph, p)]
+    meant = [p for p in dead if not listed and (_is_stopped(graph, p) or not _is_list(graph, p))]
+    return [_dead_term(case, demand, root, p) for p in dead if p not in meant]
+
+
+def _is_list(graph: Graph, part: int) -> bool:
+    """Whether a value is the mean or the sum of a list."""
+    whole = _taken_of(graph, part)
+    return whole != part and any(e.op in GATHERED for e in graph.into[whole])
+
+
+def _is_stopped(graph: Graph, part: int) -> bool:
+    """Whether what carries nothing was written to carry nothing."""
+    edges = frontier(graph, graph.live(CUTS, bare=True), part, CUTS)
+    return not edges or edges[-1].cause in STOPS
 
 
 def _within(graph: Graph, part: int) -> list[int]:
@@ -120,12 +133,6 @@ def _within(graph: Graph, part: int) -> list[int]:
         return [part]
     listed = [e.src for e in graph.into[whole] if e.op in GATHERED]
     return sorted({p for one in listed or [whole] for p in summands(graph, one)})
-
-
-def _is_stopped(graph: Graph, part: int) -> bool:
-    """Whether what carries nothing was written to carry nothing."""
-    edges = frontier(graph, graph.live(CUTS, bare=True), part, CUTS)
-    return not edges or edges[-1].cause in STOPS
 
 
 def _taken_of(graph: Graph, value: int) -> int:

@@ -163,9 +163,11 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         return _constant(m, row, args)
     if row.raises:
         _export_raises(m, receiver, args)
+    inputs = gather(m, row, receiver, args)
+    if row.outputs and row.when and _may_be_operand(row, receiver, args):
+        return m.unknown(m.text(args.span), [given.node for given in inputs])
     if row.outputs and (not row.when or _given(row, receiver, args)):
         return _several(m, row, op, receiver, args)
-    inputs = gather(m, row, receiver, args)
     if row.factory and not inputs:
         return _constant(m, row, args)
     if not inputs and row.returns in ("tensor", "array", "image", "number") and not _arguments_known(args):
@@ -199,6 +201,14 @@ def _given(row: Row, receiver: Val, args: Args) -> bool:
     if len(row.outputs) == 1:  # another flow, not more outputs: only where the argument is known
         return isinstance(value, str)
     return value is not None and value is not False and not isinstance(value, Tensor)
+
+
+def _may_be_operand(row: Row, receiver: Val, args: Args) -> bool:
+    """Whether it is not known if an argument chooses the outputs or is another operand: `torch.min(a, b)`."""
+    value = next((v for name, v in named(row, receiver, args) if name == row.when), None)
+    return (
+        len(row.outputs) > 1 and row.when not in args.keywords and any(isinstance(o, Unknown) for o in options(value))
+    )
 
 
 def _arguments_known(args: Args) -> bool:
