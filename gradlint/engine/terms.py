@@ -87,17 +87,21 @@ def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
 
 
 def _dead_among(case: Case, demand: Demand, parts: Sequence[int]) -> list[int]:
-    """The summands that carry nothing, beside others that do and were not computed from them."""
+    """The summands that carry nothing, beside others that do and were not computed from them.
+
+    `total += loss if training else loss.item()` in a loop adds both where nobody knows that it is the same way every time.
+    """
     graph = case.graph
     asked = set(demand.targets) if demand.kind == "autograd.grad" else set()
     alive = [p for p in parts if graph.bare[p] > ZEROES]
+    written = {graph.values[p].span for p in alive}
     return [
         part
         for part in parts
         if alive
         and (not asked or not asked.isdisjoint(graph.towards(part)))
         and _lost(graph, part)
-        and not any(a in graph.towards(part) for a in alive)
+        and written.isdisjoint(graph.values[v].span for v in graph.towards(part))
     ]
 
 

@@ -243,9 +243,16 @@ def _run_body(m: Machine, frame: Frame, function: Function, args: Args) -> Val:
         m.tape.capture(value.cells["$node"], "return", args.span, f"{function.name}(...)")
     if declared.returns(m, function, value):
         return value
-    if isinstance(function.node, p.FunctionDef) and names_a_loss(function.node.qualname):
+    if isinstance(function.node, p.FunctionDef) and names_a_loss(function.node.qualname) and not _only_tells(function):
         demands.note_loss(m, value, defined(function.node, function.module.program.file), begun)
     return value
+
+
+def _only_tells(function: Function) -> bool:
+    """Whether a method is given nothing: what it returns was computed elsewhere, and is kept to be told."""
+    given = function.node.params
+    named = (*given.posonly, *given.ordinary, *given.kwonly)
+    return function.cls is not None and len(named) == 1 and given.star is None and given.kwargs is None
 
 
 def bind_parameters(m: Machine, frame: Frame, function: Function, args: Args) -> None:

@@ -191,7 +191,9 @@ def _carry(m: Machine, name: str, args: Args) -> Val:
     inputs = [Input(n) for v in args.all() for n in nodes_used(m, v, 3)]
     if not inputs:
         return _unknown(m, name, args)
-    return Tensor(compute(m, f"{name}()", inputs, args.span))
+    made = compute(m, f"{name}()", inputs, args.span)
+    m.tape.doubt(made)  # it may give a number
+    return Tensor(made)
 
 
 def _array(m: Machine, name: str, args: Args) -> Val:

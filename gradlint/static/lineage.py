@@ -16,6 +16,7 @@ _PARENT = {
 }  # fmt: skip
 
 
+_UTILITY = re.compile(r"torch\.nn\.utils\.(clip_grad|convert_parameters|fusion|spectral_norm|weight_norm)\.\w+")
 #: what functorch had before torch.func (2.0), and still hands on
 _FUNCTORCH = frozenset(("grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp", "vmap", "functionalize"))
 
@@ -26,6 +27,8 @@ def canonical(name: str) -> str:
         return f"torch.func.{name[10:]}"
     if name.startswith("torch.nn.modules."):
         return f"torch.nn.{name.rsplit('.', 1)[-1]}"
+    if _UTILITY.match(name):
+        return f"torch.nn.utils.{name.rsplit('.', 1)[-1]}"
     return f"torch.{name[17:]}" if name.startswith("torch.functional.") else name
 
 

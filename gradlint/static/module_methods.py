@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gradlint.static import calls, gradients, hooks, layers, modules, needs
 from gradlint.static.arguments import Args
+from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
 from gradlint.static.recording import Input
 from gradlint.static.store import MISSING
@@ -120,9 +121,15 @@ def _apply(m: Machine, value: Instance, args: Args) -> Val:
 
 def _state_dict(m: Machine, value: Instance, args: Args) -> Val:
     made = DictObj()
+    keeps = args.keywords.get("keep_vars", False)
     for name, parameter in modules.named_parameters(m, value):
         cut = Input(parameter.cells[NODE], Flow.CUTS, "library")
-        made.cells["k", name] = Tensor(m.tape.result(Kind.TENSOR, args.span, name, ".state_dict()", [cut]))
+        copied = (
+            Tensor(m.tape.result(Kind.TENSOR, args.span, name, ".state_dict()", [cut])) if keeps is not True else None
+        )
+        made.cells["k", name] = (
+            parameter if copied is None else copied if keeps is False else join_values(m, [parameter, copied])
+        )
     made.cells["$open"] = True
     return made
 
