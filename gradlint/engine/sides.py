@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
@@ -19,7 +19,9 @@ from gradlint.tape import Demand, Edge, Flow, Kind, Span
 
 FEATURES, GRADIENT, WEIGHT = "cam-numpy-features", "cam-numpy-gradient", "cam-weight-gradient"
 #: names that people give to the values of a class activation map
-MAP = re.compile(r"(feature|activation)_?maps?|fmaps?\b|(\b|_)cams?(\b|_)|grad_?cam|heat_?map", re.IGNORECASE)
+MAP = re.compile(r"(feature|activation)_?maps?|fmaps?\b|grad_?cam|heat_?map", re.IGNORECASE)
+CAM = re.compile(r"(\b|_)cams?(\b|_)", re.IGNORECASE)  #: such a map, or a camera
+CAMERA = re.compile(r"camera|(\b|_)(rays?|poses?|c2w|w2c|intrinsics?|extrinsics?)(\b|_)", re.IGNORECASE)
 
 LAYER_OPERATIONS = 3  #: a convolution, its normalisation, its activation
 
@@ -36,6 +38,7 @@ class Sides:
         self.features = made_of(graph, on_the_way - self.gradient, beside=True)
         unknown = {v.id for v in graph.values if v.kind == Kind.UNKNOWN}
         self.mixed = made_of(graph, {e.dst for value in unknown for e in graph.out[value] if e.product})
+        self.names = [MAP] if any(map(CAMERA.search, labels(graph, range(len(graph.values))))) else [MAP, CAM]
 
     def of(self, edge: Edge) -> str | None:
         """The side an operation lies on: only one, so before the two meet."""
@@ -130,8 +133,12 @@ def _named(sides: Sides, edge: Edge) -> bool:
     read = {graph.values[v].span for v in values if graph.values[v].gradient}
     for target in (t for d in sides.demands if d.span in read for t in d.targets):
         values |= _maps_of(graph, target)
-    labels = (c.label for v in values for c in graph.captures.get(v, ()) if c.kind in paths.NAMES)
-    return any(MAP.search(label) for label in labels)
+    return any(name.search(label) for label in labels(graph, values) for name in sides.names)
+
+
+def labels(graph: Graph, values: Iterable[int]) -> Iterator[str]:
+    """What a program calls some values."""
+    return (c.label for v in values for c in graph.captures.get(v, ()) if c.kind in paths.NAMES)
 
 
 def _maps_of(graph: Graph, target: int) -> set[int]:
