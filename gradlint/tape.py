@@ -205,6 +205,7 @@ class Hook(msgspec.Struct, frozen=True):
     certain: bool = True  #: a whole run, unconditional, on an object that only known code has seen
     stack: tuple[Span, ...] = ()  #: the calls that led to the registration, outermost first
     copied: Span | None = None  #: where its module was copied
+    made: Span | None = None  #: where its module was made
 
 
 class Note(msgspec.Struct, frozen=True):

@@ -51,6 +51,18 @@ net[0].register_forward_hook(lambda module, inputs, output: caught.append(output
 model(torch.rand(1, 3))[0, 1].backward()
 weights = caught[0].mean()
 """
+MADE = """
+def built():
+    return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+
+
+caught = []
+net = built()
+layer = built()[0]
+layer.register_forward_hook(lambda module, inputs, output: caught.append(output))
+net(torch.rand(1, 3))[0, 1].backward()
+weights = caught[0].mean()
+"""
 FILLED = """
 net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
 caught = {}
@@ -69,6 +81,7 @@ gap = score - net(image.roll(1))[0, 1].detach()
 PROGRAMS = [
     *(pytest.param(body + UNDER, "grad-disabled", "with frozen():", id=name) for name, body in CONTEXTS.items()),
     pytest.param(COPIED, "dead-hook", "model = copy.deepcopy(net).eval()", id="copied"),
+    pytest.param(MADE, "dead-hook", "layer = built()[0]", id="made"),
     pytest.param(FILLED, "off-path-target", "gap = score - net(image.roll(1))[0, 1].detach()", id="filled"),
 ]
 

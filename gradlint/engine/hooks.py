@@ -111,9 +111,10 @@ def _unbound(hook: Hook, calls: Sequence[HookedCall], until: int) -> Fate | None
 
 
 def _never_called(hook: Hook) -> Fate:
-    if hook.copied is None:
-        return Fate("its module is never called")
-    return Fate("its module is never called, a copy of it is", (paths.step("cause", hook.copied, "copied"),))
+    if hook.copied is not None:
+        return Fate("its module is never called, a copy of it is", (paths.step("cause", hook.copied, "copied"),))
+    made = () if hook.made is None else (paths.step("cause", hook.made, "the module that nobody calls is made"),)
+    return Fate("its module is never called", made)
 
 
 def _without_grad(graph: Graph, outputs: Sequence[int]) -> Fate | None:

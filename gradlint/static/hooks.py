@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from gradlint.static import calls, exposure, overwrites, unknowns
@@ -21,6 +22,7 @@ from gradlint.static.recording import Input
 from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import (
     COPIED,
+    MADE,
     NODE,
     OPEN,
     Alt,
@@ -442,4 +444,15 @@ def _record(m: Machine, hook: Registration, seen_outside: set[int]) -> Hook:
         calls=tuple(call for module, call in m.module_calls if module is hook.owner and hook.owner is not None),
         certain=hook.certain and not m.outside_code and id(hook.owner) not in seen_outside,
         copied=copied if isinstance(copied, Span) else None,
+        made=_made(hook),
     )
+
+
+def _made(hook: Registration) -> Span | None:
+    """Where the module was made: the first of the calls that led to it and not to the registration as well."""
+    if not isinstance(hook.owner, Instance):
+        return None
+    for made, registered in zip_longest(hook.owner.cells.get(MADE, ()), hook.stack):
+        if made != registered:
+            return made or hook.owner.span
+    return hook.owner.span

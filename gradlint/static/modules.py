@@ -26,6 +26,7 @@ from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     HELD,
+    MADE,
     NODE,
     Alt,
     DictObj,
@@ -92,6 +93,7 @@ def begin(m: Machine, made: Instance) -> None:
     """A new instance: modules start in training mode."""
     if is_module(m, made):
         made.cells["training"] = True if m.whole else Scalar()
+        made.cells[MADE] = tuple(m.stack)
     else:
         base = classes.library_base(m, made.cls)
         if base in _DICTS or base in _LISTS:

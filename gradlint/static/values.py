@@ -198,6 +198,9 @@ class Lib:
         return hash(self.name)
 
 
+MADE = "$made"  #: cell of a module: the calls that led to it
+
+
 class Instance(Obj):
     """An object of a project class (`ClassObj`) or of a library class (`Lib`); cells are attributes."""
 
