@@ -165,6 +165,63 @@ def train(model, uncertain, inputs):
     outputs = model(inputs)
     uncertain(outputs.pow(2).mean(), outputs.abs().mean()).backward()
 """,
+    "a hook on a layer that was given beside the model": """
+caught = None
+
+def attack(model, inputs, layer, steps):
+    adversarial = inputs.clone().detach()
+    adversarial.requires_grad = True
+
+    def keep(module, given, output):
+        global caught
+        caught = output
+
+    handle = layer.register_forward_hook(keep)
+    with torch.no_grad():
+        model(inputs)
+        clean = caught.clone().detach()
+    for _ in range(steps):
+        model(adversarial)
+        loss = (caught - clean).pow(2).sum()
+        model.zero_grad()
+        loss.backward()
+        adversarial = (adversarial + adversarial.grad.sign()).clone().detach()
+        adversarial.requires_grad = True
+    handle.remove()
+    return adversarial
+""",
+    "a hook on a layer of a library model that was found by a name": """
+import sys
+import torchvision
+
+caught = None
+
+def attack(model, inputs, layer, steps):
+    adversarial = inputs.clone().detach()
+    adversarial.requires_grad = True
+
+    def keep(module, given, output):
+        global caught
+        caught = output
+
+    handle = layer.register_forward_hook(keep)
+    with torch.no_grad():
+        model(inputs)
+        clean = caught.clone().detach()
+    for _ in range(steps):
+        model(adversarial)
+        loss = (caught - clean).pow(2).sum()
+        model.zero_grad()
+        loss.backward()
+        adversarial = (adversarial + adversarial.grad.sign()).clone().detach()
+        adversarial.requires_grad = True
+    handle.remove()
+    return adversarial
+
+model = torchvision.models.resnet18()
+layers = list(map(lambda name: (name, model._modules.get(name)), ["conv1", "layer1"]))
+attack(model, torch.rand(2, 3, 32, 32), layers[int(sys.argv[1])][1], 3)
+""",
 }
 
 

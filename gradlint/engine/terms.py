@@ -9,7 +9,7 @@ from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, SELECTS, ZEROES, Graph, is_source
 from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
 from gradlint.finding import Finding
-from gradlint.tape import Demand, Kind
+from gradlint.tape import Demand, Flow, Kind
 
 #: operations whose result says yes or no
 YES_OR_NO = frozenset((
@@ -101,8 +101,15 @@ def _dead_among(case: Case, demand: Demand, parts: Sequence[int]) -> list[int]:
         if alive
         and (not asked or not asked.isdisjoint(graph.towards(part)))
         and _lost(graph, part)
-        and written.isdisjoint(graph.values[v].span for v in graph.towards(part))
+        and not any(a in graph.towards(part) for a in alive)
+        and written.isdisjoint(graph.values[v].span for v in _taken_off(graph, part))
     ]
+
+
+def _taken_off(graph: Graph, part: int) -> set[int]:
+    """What a summand is the mere number or the stopped copy of."""
+    direct = {e.src for e in graph.into[part] if e.flow == Flow.CUTS and not e.select}
+    return direct | {e.src for v in direct if graph.values[v].leaf for e in graph.into[v]}
 
 
 def _dead_within(case: Case, demand: Demand, root: int, part: int) -> list[Finding | None]:

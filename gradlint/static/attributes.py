@@ -118,7 +118,7 @@ def _of_instance(m: Machine, frame: Frame, value: Instance, name: str, span: Spa
     if isinstance(declared, Wrapped) and declared.kind == "property":
         return calls.call(m, declared.function, Args(span, frame, [value]))
     found = value.cells.get(name, MISSING)
-    if found is not MISSING:
+    if found is not MISSING and not modules.is_behind(m, value, name, found):
         if found is None:
             m.note_absent(value, name)
         flags.read(m, value, name)

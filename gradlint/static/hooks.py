@@ -16,7 +16,7 @@ from gradlint.static import calls, exposure, overwrites, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.budget import REHEARSALS, BudgetHit
 from gradlint.static.joins import join_values
-from gradlint.static.machine import Machine
+from gradlint.static.machine import NORMAL, Machine
 from gradlint.static.modes import entered
 from gradlint.static.recording import Input
 from gradlint.static.store import MISSING, Obj
@@ -282,7 +282,12 @@ def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
     """
     if m.state.cells.get("hook", False):
         return output
-    hooks = [h for h in m.state.cells.get(LOOSE, ()) if _belongs(m, h, exposure.root_of(callee))]
+    root = exposure.root_of(callee)
+    loose = m.state.cells.get(LOOSE, ())
+    hooks = [h for h in loose if _belongs(m, h, root)]
+    perhaps = [h for h in loose if h not in hooks and _may_belong(m, h, callee)]
+    if perhaps:
+        m.branch(args.frame, [partial(_fire_perhaps, m, perhaps, callee, args), lambda: NORMAL])
     if not hooks or not isinstance(output, (Tensor, Unknown, tuple)):
         return output
     nodes = [n for a in args.all() for n in m.nodes(a, 2)]
@@ -295,6 +300,21 @@ def fire_loose(m: Machine, callee: Val, args: Args, output: Val) -> Val:
             entry = (hook.layer, (), (node,), (hook,))
             m.set(m.state, "module_calls", (*m.state.cells.get("module_calls", ()), entry))
     return _join_output(m, output, nodes, args)
+
+
+def _may_belong(m: Machine, hook: Registration, callee: Val) -> bool:
+    """Whether a layer of which nobody knows where it came from may be one of what is called: it may fire (again)."""
+    if hook.kind != "forward" or not isinstance(hook.layer, Unknown):
+        return False
+    again = not m.whole and hook.layer is hook.owner and isinstance(callee, Unknown) and callee.origin is None
+    return again or (isinstance(callee, Instance) and callee.opaque)
+
+
+def _fire_perhaps(m: Machine, hooks: Iterable[Registration], callee: Val, args: Args) -> str:
+    nodes = [n for a in args.all() for n in m.nodes(a, 2)]
+    for hook in hooks:
+        _fire_forward(m, hook, _activation(m, callee, hook, nodes), args)
+    return NORMAL
 
 
 def _activation(m: Machine, model: Val, hook: Registration, sources: list[int]) -> int:

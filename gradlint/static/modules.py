@@ -233,6 +233,11 @@ def read(m: Machine, frame: Frame, value: Instance, name: str, span: Span) -> Va
     return NotImplemented
 
 
+def is_behind(m: Machine, value: Instance, name: str, held: Val) -> bool:
+    """Whether a module's own method is found before what it registered under the same name (`self.parameters = nn.ParameterList(...)`)."""
+    return name in module_methods.METHODS and isinstance(held, Instance) and is_module(m, held) and is_module(m, value)
+
+
 def _submodules(m: Machine, value: Instance) -> DictObj:
     """`module._modules`; that of a library model holds one layer that stands for any, under a name that is not known."""
     made = DictObj()

@@ -175,8 +175,10 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
     node = compute(m, op, inputs, args.span, KINDS.get(row.returns, Kind.TENSOR), row.foreign, view=row.view)
     if row.factory and args.keywords.get("requires_grad", False) is not False:
         node = m.tape.remake(node, args.span, m.text(args.span), answer(args.keywords["requires_grad"]), op, "remade")
-    made = wrap(m, row, node, receiver, inputs)
-    storage.view(m, made, args.get(0) if receiver is None else receiver, row)
+    own = receiver is not None and (not row.inputs or "self" in row.inputs)
+    base = receiver if own else args.get(0)  # `x.new(y)` is made of `y`
+    made = wrap(m, row, node, receiver if own or row.returns == "self" else None, inputs)
+    storage.view(m, made, base, row)
     needs.kept(m, row, op, args.positional if receiver is None else [receiver, *args.positional], made, args.span)
     return made
 
