@@ -56,7 +56,10 @@ def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding
         )
         if found is not None:
             places.setdefault((found.file, found.range), found)
-    return list(places.values()) or [f for f in (_overwritten(case, demand, best),) if f is not None]
+    if not places:
+        found_else = _overwritten(case, demand, best), _unflagged(case, demand, best, broken)
+        return [f for f in found_else if f is not None]
+    return list(places.values())
 
 
 def _way(graph: Graph, demand: Demand, target: int, strength: int) -> tuple[int, Way] | None:
@@ -159,6 +162,20 @@ def _ends(graph: Graph, value: int, roots: Iterable[int]) -> list[Step]:
     named = [c for v in live for c in graph.captures.get(v, ()) if c.kind == "variable"]
     last = max(named, key=lambda c: c.time, default=None)
     return [] if last is None else [paths.step("cause", last.span, f"{last.label} goes into no loss")]
+
+
+def _unflagged(case: Case, demand: Demand, best: Mapping[int, int], broken: Collection[int]) -> Finding | None:
+    """A plain tensor or a buffer, given to the optimizer by itself, that a loss is computed with and that never requires grad."""
+    graph = case.graph
+    plain = (t for t in demand.targets if not graph.values[t].parameter and best[t] > ZEROES)
+    idle = [t for t in plain if all(graph.values[v].requires_grad == "no" for v in (t, *graph.towards(t)))]
+    idle = [t for t in idle if not any(t in graph.towards(r) for r in broken)]
+    if not (idle and demand.closed):
+        return None
+    value = graph.values[idle[0]]
+    message = f"the optimizer steps {value.label}, which does not require grad: it never gets a gradient"
+    steps = [paths.step("capture", value.span, value.label), paths.step("step", demand.span, demand.label)]
+    return finding(case, Claim("untrained", "", value.span, message, paths.ended(steps, demand)))
 
 
 def _overwritten(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding | None:
