@@ -239,3 +239,4 @@ class Tape(msgspec.Struct):
     #: that is missing anyway, and never connect or cut anything
     writes: list[Edge] = []
     untaken: list[str] = []  #: the names that stand in branches which a whole run did not take
+    chosen: list[tuple[str, int, int]] = []  #: the lines of the branches it took in their place: file, first, last

@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gradlint.tape import Capture, Change, Demand, Edge, Flow, Kind, Tape, Value
+from gradlint.tape import Capture, Change, Demand, Edge, Flow, Kind, Span, Tape, Value
 
 NOTHING = -2  #: no data path
 SELECTS = -1  #: data only chose positions: an index, a mask, a condition
@@ -40,6 +40,11 @@ def weight(edge: Edge) -> int:
     return SELECTS if edge.select else int(edge.flow)
 
 
+def _covers(lines: tuple[str, int, int], span: Span) -> bool:
+    file, first, last = lines
+    return span.file == file and first <= span.line and span.end_line <= last
+
+
 def is_source(value: Value) -> bool:
     """Whether a gradient could be asked of the value itself: a leaf that may require grad."""
     return value.leaf and value.requires_grad != "no"
@@ -56,6 +61,7 @@ class Graph:
         self.captures: dict[int, list[Capture]] = {}
         self.needs, self.writes = tape.needs, tape.writes
         self.untaken = frozenset(tape.untaken)
+        self._chosen = tape.chosen
         self.changes: dict[int, list[Change]] = {}
         self.ordered = True
         for edge in tape.edges:
@@ -176,6 +182,11 @@ class Graph:
     def in_sight(self, values: Iterable[int]) -> bool:
         """Whether only known operations got hold of the values."""
         return not any(e.flow == Flow.UNKNOWN for v in values for e in self.out[v])
+
+    def chosen(self, edge: Edge) -> bool:
+        """Whether an operation is done because an option says so: in a branch that does not ask for the gradient as well."""
+        within = [arm for arm in self._chosen if _covers(arm, edge.span)]
+        return any(not any(_covers(arm, demand.span) for demand in self.demands) for arm in within)
 
     def chain(self, start: int, end: int) -> tuple[Edge, ...]:
         """The shortest of the strongest ways from `start` to `end`; empty where there is none."""

@@ -243,7 +243,7 @@ def _dead_term(case: Case, demand: Demand, root: int, part: int) -> Finding | No
     graph = case.graph
     level = ZEROES if graph.bare[part] == ZEROES else CUTS
     edges = frontier(graph, graph.live(level, bare=True), part, level)
-    if not edges:
+    if not edges or (edges[-1].cause in STOPS and graph.chosen(edges[-1])):
         return None
     way = graph.way(edges, root, over=part)
     remade = [v for v in graph.towards(part) if v in graph.unwanted]

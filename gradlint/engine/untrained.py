@@ -41,6 +41,8 @@ def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding
         if found_way is None:
             continue
         root, way = found_way
+        if way.frontier.cause in STOPS and graph.chosen(way.frontier):
+            continue
         message = f"the optimizer steps {graph.values[target].label}, and no backward of this run reaches it"
         if way.frontier.cause == "remade" and graph.towards(root).get(way.frontier.dst, NOTHING) <= CUTS:
             continue  # a moving average: nobody wants a gradient of the new one either

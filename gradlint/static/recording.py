@@ -205,11 +205,12 @@ class Recorder:
         """The value was overwritten."""
         self.changes.append(Change(value, span, label, self.tick()))
 
-    def tape(self, hooks: Iterable[Hook] = (), notes: Iterable[Note] = (), untaken: Iterable[str] = ()) -> Tape:
+    def tape(self, hooks: Iterable[Hook] = (), notes: Iterable[Note] = (), untaken: Iterable[str] = (),
+             chosen: Iterable[tuple[str, int, int]] = ()) -> Tape:  # fmt: skip
         """The finished tape."""
         values = [msgspec.structs.replace(v, wanted=True) if v.id in self.wanted else v for v in self.values]
         return Tape(values, [*self.edges], [*self.captures], [*self.demands], list(hooks), [*self.notes, *notes],
-                    list(self.needs), list(self.changes), [*self.writes], list(untaken))  # fmt: skip
+                    list(self.needs), list(self.changes), [*self.writes], list(untaken), sorted(chosen))  # fmt: skip
 
     def edge(self, src: int, dst: int, span: Span, op: str, flow: Flow, cause: str = "", at: Span | None = None,
               term: bool = False, product: bool = False, foreign: bool = False, select: bool = False,
