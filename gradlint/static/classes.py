@@ -43,9 +43,19 @@ def define(m: Machine, frame: Frame, node: p.ClassDef) -> Val:
             m.set(made, name, value)
             _own(m, value, made)
     _fields(m, made, node)
+    told = {a.keyword: evaluate(m, frame, a.value) for a in node.bases if a.keyword and a.keyword != "metaclass"}
+    _tell_base(m, frame, made, told)
     for decorator in reversed(node.decorators):
         _decorate(m, frame, made, evaluate(m, frame, decorator))
     return made
+
+
+def _tell_base(m: Machine, frame: Frame, made: ClassObj, told: dict[str, Val]) -> None:
+    """`__init_subclass__` of a base gets every class below it: registries."""
+    found, _ = find(m, made, "__init_subclass__", after=made)
+    function = found.function if isinstance(found, Wrapped) else found
+    if isinstance(function, Function):
+        calls.call(m, Method(made, function), Args(m.span(frame, made.node.name_place), frame, [], told))
 
 
 def _own(m: Machine, value: Val, cls: ClassObj) -> None:
