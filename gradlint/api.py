@@ -345,7 +345,7 @@ def _off(analysis: Analysis, file: str) -> frozenset[str]:
 def _wanted(finding: Finding, analysis: Analysis, active: frozenset[str]) -> bool:
     """Whether its rule is on where it stands, and it or a demand of it lies in a file that was asked for (run by itself or not)."""
     off = _off(analysis, finding.file)
-    named = {file.file for file in analysis.found.files}
+    named = {*(file.file for file in analysis.found.files), *analysis.result.analysed}
     asked = {finding.file, *(s.file for s in finding.path if s.role == "demand"), *(a.file for a in finding.also)}
     return finding.rule in active - off and not asked.isdisjoint(named)
 

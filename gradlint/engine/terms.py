@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from gradlint.engine import paths
@@ -18,6 +19,8 @@ YES_OR_NO = frozenset((
 ))  # fmt: skip
 GATHERED = frozenset(("torch.stack()", "torch.cat()", "torch.concat()", "torch.hstack()", "torch.vstack()"))
 TAKEN = frozenset(("torch.sum()", "torch.mean()", ".sum()", ".mean()"))
+#: what people call whole numbers, which never require grad
+INTEGERS = re.compile(r"(^|_)(ids?|idx|inds?|index|indices|labels?|tokens?|masks?|classes)$")
 MEANT = frozenset((".item()", ".tolist()", "int()"))  #: written to leave the graph, or to count
 
 
@@ -291,7 +294,8 @@ def loss(case: Case, demand: Demand) -> Finding | None:
         own = edges and edges[-1].time > demand.since and edges[-1].cause != "grad-mode"
         if own and edges[-1].cause == "detach" and _other_side(graph, demand, root):
             continue
-        if own and any(is_source(graph.values[a]) for a in graph.towards(root)):
+        given = (graph.values[a] for a in graph.towards(root))
+        if own and any(is_source(v) and not INTEGERS.search(v.label.partition("[")[0]) for v in given):
             message = f"what {demand.label} returns is a constant for autograd"
             return cut_claim(case, demand, graph.way(edges, root), message, contract="dead-loss", likely=True)
     return None

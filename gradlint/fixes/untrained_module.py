@@ -8,5 +8,6 @@ from gradlint.fixes._through import through
 
 
 def repair(finding: Finding, shop: Shop) -> Repair | None:
-    """Let the gradient through where the parameters were cut off."""
-    return through(finding, shop, "live")
+    """Let the gradient through where the parameters were cut off; what was never flagged has no cut to take away."""
+    cut = any(step.role == "cut" for step in finding.path)
+    return through(finding, shop, "live") if cut else None
