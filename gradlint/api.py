@@ -234,7 +234,7 @@ def reported(analysis: Analysis) -> Outcome:
     config = analysis.task.loaded.config
     defaults = {slug: rule.enabled for slug, rule in analysis.catalog.rules.items()}
     active = settings.enabled(config, defaults, analysis.task.select, analysis.task.ignore)
-    wanted = [_named(f, analysis) for f in analysis.findings if _wanted(f, analysis, active)]
+    wanted = _wanted(analysis.findings, analysis, active)
     silenced = suppress.apply(wanted, texts.suppressions)
     idle = suppress.apply(_unused(analysis, silenced.used, active), texts.suppressions)
     everything = sorted((*silenced.findings, *idle.findings), key=order)
@@ -342,12 +342,15 @@ def _off(analysis: Analysis, file: str) -> frozenset[str]:
     return analysis.task.loaded.off(discovery.absolute(file), analysis.catalog.rules)
 
 
-def _wanted(finding: Finding, analysis: Analysis, active: frozenset[str]) -> bool:
-    """Whether its rule is on where it stands, and it or a demand of it lies in a file that was asked for (run by itself or not)."""
-    off = _off(analysis, finding.file)
+def _wanted(found: Iterable[Finding], analysis: Analysis, active: frozenset[str]) -> list[Finding]:
+    """Those whose rule is on where they stand, and that lie, or a demand of theirs, in a file that was asked for."""
     named = {*(file.file for file in analysis.found.files), *analysis.result.analysed}
-    asked = {finding.file, *(s.file for s in finding.path if s.role == "demand"), *(a.file for a in finding.also)}
-    return finding.rule in active - off and not asked.isdisjoint(named)
+    wanted = []
+    for one in found:
+        places = {one.file, *(s.file for s in one.path if s.role == "demand"), *(a.file for a in one.also)}
+        if one.rule in active - _off(analysis, one.file) and not places.isdisjoint(named):
+            wanted.append(_named(one, analysis))
+    return wanted
 
 
 def _named(finding: Finding, analysis: Analysis) -> Finding:
@@ -404,7 +407,7 @@ def _unused(analysis: Analysis, used: frozenset[tuple[Suppression, str]], active
         )
         for comment, message in told
     ]
-    return [_named(f, analysis) for f in found if _wanted(f, analysis, active)]
+    return _wanted(found, analysis, active)
 
 
 def _miswritten(comments: Sequence[Suppression], rules: Collection[str]) -> Iterable[tuple[Suppression, str]]:

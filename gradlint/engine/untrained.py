@@ -175,7 +175,9 @@ def _unflagged(case: Case, demand: Demand, best: Mapping[int, int], broken: Coll
     if not (idle and demand.closed):
         return None
     value = graph.values[idle[0]]
-    message = f"the optimizer steps {value.label}, which does not require grad: it never gets a gradient"
+    message = (
+        f"the optimizer steps {value.label}, which does not require grad and never gets a gradient: make it a parameter"
+    )
     steps = [paths.step("capture", value.span, value.label), paths.step("step", demand.span, demand.label)]
     return finding(case, Claim("untrained", "", value.span, message, paths.ended(steps, demand)))
 
