@@ -31,6 +31,9 @@ class Span(msgspec.Struct, frozen=True, order=True):
         )
 
 
+STOPS = ("detach", "grad-mode")  #: the causes that are written to stop a gradient
+
+
 class Flow(IntEnum):
     """What an operation does to the gradient on the way from one value to another; a path is as strong as its weakest edge."""
 
@@ -239,4 +242,5 @@ class Tape(msgspec.Struct):
     #: that is missing anyway, and never connect or cut anything
     writes: list[Edge] = []
     untaken: list[str] = []  #: the names that stand in branches which a whole run did not take
-    chosen: list[tuple[str, int, int]] = []  #: the lines of the branches it took in their place: file, first, last
+    #: what is run because an option says so: file, first line, last (see `options`)
+    chosen: list[tuple[str, int, int]] = []

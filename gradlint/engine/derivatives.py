@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from gradlint.engine.findings import Case
 from gradlint.engine.graph import CUTS, ZEROES, Graph
-from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
+from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding
-from gradlint.tape import Demand, Edge, Flow
+from gradlint.tape import STOPS, Demand, Edge, Flow
 
 NO_GRAPH = "no-create-graph"
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, SELECTS, ZEROES, Graph, is_source
-from gradlint.engine.verdict import STOPS, cut_claim, frontier, name
+from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding
-from gradlint.tape import Demand, Flow, Kind
+from gradlint.tape import STOPS, Demand, Flow, Kind
 
 #: operations whose result says yes or no
 YES_OR_NO = frozenset((

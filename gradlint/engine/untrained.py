@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from gradlint.engine import past, paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, Way
-from gradlint.engine.verdict import STOPS, cut_claim, frontier, suspicion
+from gradlint.engine.verdict import cut_claim, frontier, suspicion
 from gradlint.finding import Finding, Step
-from gradlint.tape import Capture, Demand, Edge, Flow, Value
+from gradlint.tape import STOPS, Capture, Demand, Edge, Flow, Value
 
 #: whose parameters an optimizer is given, where it is written
 _OWNERS = re.compile(r"(\w+)\.parameters\(")

@@ -12,7 +12,7 @@ from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, cuts, doubtful, finding
 from gradlint.engine.graph import CUTS, Graph, Way
 from gradlint.finding import Contract, Finding, Severity, Step
-from gradlint.tape import Demand, Edge
+from gradlint.tape import STOPS, Demand, Edge
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -22,9 +22,6 @@ class Verdict(msgspec.Struct, frozen=True):
     verdict: Literal["connected", "severed", "undecided"]
     reason: str = ""  #: why undecided
     findings: tuple[Finding, ...] = ()
-
-
-STOPS = ("detach", "grad-mode")  #: the causes that are written to stop a gradient
 
 
 def name(case: Case, demand: Demand, value: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from gradlint import options
 from gradlint.runtime.demands import Seen
 from gradlint.runtime.mode import Switch
 from gradlint.runtime.nodes import (
@@ -84,7 +85,8 @@ class Writer:
         captures = [c for n in self.order for c in self._captures(n, self.nodes.node(n))]
         asked = [*self._demands(), *self._optimizers()]
         others = {name for d in asked for name in self.places.source(d.span.file).alternatives(d.span)}
-        return Tape(values, edges, captures, asked, untaken=sorted(others))
+        chosen = options.chosen(edges, lambda file: options.arms(self.places.source(file).tree))
+        return Tape(values, edges, captures, asked, untaken=sorted(others), chosen=chosen)
 
     # --- values ------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gradlint import options
 from gradlint.finding import FileError
 from gradlint.static import (
     caching,
@@ -309,7 +310,8 @@ def _collect(m: Machine, ran: Ran, since: Moment | None = None, hooked: list[Hoo
     ran.bounds = dict(m.bounds - since.bounds if since else m.bounds)
     ran.called, ran.measured, ran.own_calls = came(m, "called"), came(m, "measured"), came(m, "own_calls")
     ran.reached, ran.context = came(m, "sites"), came(m, "read")
-    ran.tape = m.tape.tape(hooks.records(m) if hooked is None else hooked, flags.notes(m), untaken.words(m), m.chosen)
+    chosen = options.chosen(m.tape.edges, m.project.arms) if m.tape.demands else ()
+    ran.tape = m.tape.tape(hooks.records(m) if hooked is None else hooked, flags.notes(m), untaken.words(m), chosen)
 
 
 def _all(m: Machine, name: str) -> set[Any]:

@@ -305,9 +305,8 @@ def _if_exp(m: Machine, frame: Frame, node: p.IfExp) -> Val:
     test = evaluate(m, frame, node.test)
     known = truth(m, test)
     if known is not None:
-        chosen, other = (node.body, node.orelse) if known else (node.orelse, node.body)
-        untaken.instead(m, frame, node.test, [chosen], [other])
-        return evaluate(m, frame, chosen)
+        untaken.pass_over(m, frame, [node.orelse if known else node.body])
+        return evaluate(m, frame, node.body if known else node.orelse)
     results: list[Val] = []
 
     def arm(part: p.Expr, outcome: bool) -> Callable[[], str]:

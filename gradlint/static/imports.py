@@ -6,11 +6,13 @@ Files that were not named are read for context. Programs are lowered once; a mod
 
 from __future__ import annotations
 
+import ast
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from gradlint import options
 from gradlint.finding import FileError
 from gradlint.static import builtin, statements
 from gradlint.static import program as p
@@ -48,6 +50,7 @@ class Project:
             Path, bytes
         ] = {}  #: the others: a fiftieth of the time of lowering, an eighteenth of the memory
         self._lines: dict[str, list[str]] = {}  #: of the files used last, the last one last
+        self._arms: dict[str, tuple[tuple[int, int], ...]] = {}  #: of files, what is run for an option
         self._texts: dict[tuple[Span, int], str] = {}  #: of places, shortened
         self.files = Files(self.sources.keys(), self.disk)
 
@@ -116,6 +119,15 @@ class Project:
                 del self._lines[next(iter(self._lines))]
         self._lines[file] = lines
         return lines
+
+    def arms(self, file: str) -> Sequence[tuple[int, int]]:
+        """The lines of a file that are run because an option says so; none where this Python cannot read it."""
+        if file not in self._arms:
+            try:
+                self._arms[file] = tuple(options.arms(ast.parse("\n".join(self.lines(file)))))
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self._arms[file] = ()
+        return self._arms[file]
 
     def text(self, span: Span, limit: int = 60) -> str:
         """The source text of a span on one line, shortened."""

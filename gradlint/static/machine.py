@@ -110,7 +110,6 @@ class Machine:
         self.updates: list[Update] = []  #: steps of optimizers, and gradients thrown away
         self.looked_at: set[int] = set()  #: leaves whose gradient the program reads itself
         self.untaken: set[tuple[str, int, int]] = set()  #: the lines of branches that were not run (see `untaken`)
-        self.chosen: set[tuple[str, int, int]] = set()  #: the lines of branches taken for an option (see `untaken`)
         self.pass_begun = 0  #: when the outermost forward pass that is running began; 0 outside of any
         self.rehearsing = False  #: a hook is run to see what it would write
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -26,7 +25,6 @@ NAMES: dict[str, tuple[bool, bool]] = {
 }
 YIELDED = "$yielded"  #: the cell of a generator's frame that holds the mode it yields in
 STACKS = ("contextlib.ExitStack", "contextlib.AsyncExitStack")
-_LITERAL = re.compile(r"\(\s*(mode\s*=\s*)?(True|False)\s*,?\s*\)$")  #: a switch that is no option
 SWITCHED = "torch.set_grad_enabled"  #: the label of a mode that was on, or may have been
 SWITCHES = ("torch.set_grad_enabled", "torch.autograd.set_grad_enabled", "torch.autograd.grad_mode.set_grad_enabled")
 
@@ -58,8 +56,6 @@ def make(m: Machine, name: str, args: Args) -> Val:
 
 def _switch(m: Machine, args: Args) -> Val:
     flag = args.get(0, "mode")
-    if m.whole and not _LITERAL.search(m.text(args.span)):
-        m.chosen.add((args.span.file, args.span.line, args.span.end_line))
     enabled = flag if isinstance(flag, bool) else True  # an unknown flag: silence
     mode = Mode(enabled, args.span, SWITCHED if enabled else f"{SWITCHED}(False)")
     before = m.mode

@@ -42,18 +42,7 @@ def block(m: Machine, frame: Frame, body: tuple[p.Stmt, ...]) -> str:
         if signal != NORMAL:
             untaken.pass_over(m, frame, body[i:])
             return signal
-        if _would_leave(m, frame, statement):
-            untaken.choose(m, frame, body[i:])
     return NORMAL
-
-
-def _would_leave(m: Machine, frame: Frame, statement: p.Stmt) -> bool:
-    """Whether this is `if option: return ...`, and the option is not set: what follows is chosen."""
-    if not (m.whole and isinstance(statement, p.If) and statement.body and not statement.orelse):
-        return False
-    last = statement.body[-1]
-    lines = (frame.module.program.file, statement.body[0].place[0], last.place[2])
-    return isinstance(last, p.Return) and lines in m.untaken and untaken.is_option(statement.test)
 
 
 def execute(m: Machine, frame: Frame, node: p.Stmt) -> str:
@@ -222,7 +211,7 @@ def _if(m: Machine, frame: Frame, node: p.If) -> str:
         return _if(m, frame, node)
     if known is not None and not settings.refused(m, chosen):
         narrow(m, frame, node.test, test, known)
-        untaken.instead(m, frame, node.test, chosen, node.orelse if known else node.body)
+        untaken.pass_over(m, frame, node.orelse if known else node.body)
         return block(m, frame, chosen)
 
     def arm(body: tuple[p.Stmt, ...], outcome: bool) -> Callable[[], str]:
