@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pathspec.patterns.gitwildmatch import GitWildMatchPattern
+
 from gradlint import discovery
 from gradlint.discovery import Patterns
 from gradlint.static.budget import CALLERS
@@ -44,7 +46,7 @@ def callers(
 
 
 def _rank(path: Path) -> tuple[bool, str]:
-    return discovery.kind(path.parent / "__init__.py") == "file", path.as_posix()
+    return _is_package(path.parent), path.as_posix()
 
 
 def _around(named: Iterable[Path], excludes: Sequence[Patterns]) -> Iterator[Path]:
@@ -52,19 +54,32 @@ def _around(named: Iterable[Path], excludes: Sequence[Patterns]) -> Iterator[Pat
     roots = sorted({root for path in named if (root := _root(path)) is not None})
     outermost = [r for r in roots if not any(other in r.parents for other in roots)]
     for root in outermost:
-        for file in discovery.find([str(root)], excludes).files:
+        for file in discovery.find([str(root)], [*excludes, _others(root)]).files:
             if file.path.suffix == ".py" and not _TEST.search(f"/{file.path.relative_to(root).as_posix()}"):
                 yield file.path
+
+
+def _others(root: Path) -> Patterns:
+    """In a folder that nothing marks as a project: the projects in it, which others keep there."""
+    inside = () if _is_marked(root) else sorted(e.name for e in root.iterdir() if e.is_dir() and _is_marked(e))
+    return Patterns(root, [f"/{GitWildMatchPattern.escape(name)}/" for name in inside])
 
 
 def _root(path: Path) -> Path | None:
     """The root of a file's project: what a project file marks, else the folder that its packages lie in."""
     folders = [path.parent, *path.parent.parents][: LEVELS + 1]
-    outside = [
-        f for f in folders if discovery.kind(f / "__init__.py") != "file"
-    ]  # a package may have a setup.py of its own
-    marked = next((f for f in outside if any(discovery.kind(f / name) for name in ROOT_FILES)), None)
-    return marked or next(iter(outside), None)
+    marked = next((folder for folder in folders if _is_marked(folder)), None)
+    return marked or next((folder for folder in folders if not _is_package(folder)), None)
+
+
+def _is_marked(folder: Path) -> bool:
+    """Whether a file says that a project begins there; a package may have a `setup.py` of its own, but no repository."""
+    marks = (".git",) if _is_package(folder) else ROOT_FILES
+    return any(discovery.kind(folder / name) for name in marks)
+
+
+def _is_package(folder: Path) -> bool:
+    return discovery.kind(folder / "__init__.py") == "file"
 
 
 def _names(paths: Iterable[Path]) -> set[str]:

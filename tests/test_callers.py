@@ -85,3 +85,19 @@ def test_a_file_that_is_linted_is_no_caller_beside(tmp_path: Path) -> None:
     report = check([tmp_path], Config())
     assert [f.rule for f in report.findings] == ["no-graph"]
     assert report.summary.files.context == 0
+
+
+def test_other_projects_in_an_unmarked_folder_are_not_looked_through(tmp_path: Path) -> None:
+    for name in ("mine[1]", "theirs"):
+        (tmp_path / name / ".git").mkdir(parents=True)
+        (tmp_path / name / "main.py").write_text(SCRIPT)
+    (tmp_path / "work.py").write_text(STEP)
+    assert reported(tmp_path / "work.py") == []
+
+
+def test_a_repository_may_be_a_package(tmp_path: Path) -> None:
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    (tmp_path / "repository" / "__init__.py").write_text("")
+    (tmp_path / "repository" / "work.py").write_text(STEP)
+    (tmp_path / "main.py").write_text(SCRIPT.replace("work", "repository.work"))
+    assert reported(tmp_path / "repository" / "work.py") == []

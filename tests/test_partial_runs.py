@@ -125,3 +125,41 @@ def test_a_class_that_derives_from_a_dict_made_in_one_of_two_ways(tmp_path: Path
 def test_a_call_that_may_have_returned_goes_on(tmp_path: Path, text: str) -> None:
     """Although its last way raises; and no `try` is left behind that one of its ways was in."""
     assert [site.verdict for site in ran(tmp_path, text).sites] == ["severed"]
+
+
+COUNTING = """
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.ModuleList(nn.Linear(2, 2) for _ in range(4))
+        self.at = -1
+
+    def grow(self):
+        self.at += 1
+
+    def forward(self, x):
+        return torch.cat([head(x) for head in self.heads[: self.at + 1]])
+
+
+class Base:
+    def prepare(self):
+        self.weight = torch.ones(2, requires_grad=True)
+
+
+class Task(Base):
+    def __init__(self):
+        self.net = Heads()
+        self.weight = torch.ones(2)
+
+    def fit(self, x):
+        self.net(x).sum().backward()
+
+    def weigh(self, x):
+        (self.weight * x).sum().backward()
+"""
+
+
+def test_methods_of_others_and_of_bases_may_have_run_before(tmp_path: Path) -> None:
+    outcome = ran(tmp_path, COUNTING)
+    assert outcome.report.findings == ()
+    assert [site.verdict for site in outcome.sites] == ["undecided", "undecided"]

@@ -67,12 +67,12 @@ def frozen_derivative(case: Case, demand: Demand, root: int) -> Finding | None:
 
 
 def _added(graph: Graph, value: int, ways: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """What a dead value becomes before it is added to something live, each with that."""
+    """What a dead value becomes before it is added to something live, each with that; not past a stop, which is meant."""
     todo, seen = [value], {value}
     while todo:
         at = todo.pop()
         for edge in graph.out[at]:
-            if edge.dst not in ways or graph.values[edge.dst].joined:
+            if edge.dst not in ways or edge.cause in STOPS or graph.values[edge.dst].joined:
                 continue
             if graph.strength[edge.dst] <= CUTS and edge.dst not in seen:
                 seen.add(edge.dst)

@@ -162,17 +162,22 @@ def number_of_parameter(case: Case, demand: Demand, root: int) -> Finding | None
     """`math.exp(-s) * loss + s`: a learned weight lives in one summand and is a plain number in another.
 
     Only where the number was made of that one parameter and nothing else, by a function that turns a tensor into a number
-    in passing: whoever writes `.item()` or `.detach()` means it, and a number made of losses balances them.
+    in passing: whoever writes `.item()` or `.detach()` means it, and a number made of losses balances them. And only in a whole
+    run: a multiplier that a loss of its own trains is a number in all others.
     """
+    if not demand.whole:
+        return None
     graph = case.graph
     ways = graph.towards(root)
     for edge in (e for v in sorted(ways) for e in graph.into[v] if e.cause == "number" and ways[v] > ZEROES):
         made_of = [a for a in graph.towards(edge.src) if not graph.into[a]]
-        learned = [a for a in made_of if graph.values[a].parameter and ways.get(a, CUTS) > ZEROES]
+        learned = [
+            a for a in made_of if graph.values[a].parameter and ways.get(a, CUTS) > ZEROES and a not in demand.unused
+        ]
         if len(made_of) == len(learned) == 1 and edge.op not in MEANT:
             message = f"{paths.text(edge.op)} makes a number of {name(case, demand, edge.src)} in the loss {name(case, demand, root)}"
             way = graph.way([edge], root, learned[0])
-            return cut_claim(case, demand, way, message, contract="dead-term", likely=not demand.whole)
+            return cut_claim(case, demand, way, message, contract="dead-term")
     return None
 
 

@@ -6,7 +6,7 @@ the attributes that other methods assign unknown.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +22,7 @@ from gradlint.static import (
     classes,
     declared,
     demands,
+    elsewhere,
     expected,
     flags,
     gradients,
@@ -46,15 +47,11 @@ from gradlint.static.source import Source
 from gradlint.static.store import MISSING
 from gradlint.static.units import Ran, Survey, Wanted, whole_file
 from gradlint.static.values import (
-    OPEN,
     ClassObj,
-    DictObj,
     Frame,
     Instance,
-    ListObj,
     ModuleObj,
     Raised,
-    Unknown,
     Val,
     Wrapped,
 )
@@ -220,6 +217,7 @@ class Beginnings:
             self.cls, self.node = value, node
             self.object = self._construct(value)
             self.ran = frozenset(self.m.called)
+            elsewhere.forget_held(self.m, self.object, self.ran)
             self.alive = Moment(self.m)
             self.lives |= {defined(method, self.start.file): key for method in _methods(node)}
             self.nodes |= {defined(method, self.start.file): method for method in _methods(node)}
@@ -232,8 +230,7 @@ class Beginnings:
         m, made, method = self.m, self.object, self.nodes[key]
         assert isinstance(method, p.FunctionDef)
         self.alive.back(m)
-        for name, has_run in _assigned_elsewhere(self.node, method, self.ran, self.start.file).items():
-            _forget(m, made, name, has_run=has_run)
+        elsewhere.forget(m, made, method.name, self.ran)
         value, owner = classes.find(m, self.cls, method.name)
         if value is MISSING:
             return
@@ -340,16 +337,6 @@ def _wanted(node: p.FunctionDef | p.ClassDef, file: str) -> Wanted:
     return Wanted(span, tuple(defined(s, file) for s in methods), others)
 
 
-def walk(body: tuple[p.Stmt, ...]) -> Iterator[p.Stmt]:
-    """All statements of a body, inner ones included."""
-    for statement in body:
-        yield statement
-        for part in ("body", "orelse", "final"):
-            yield from walk(getattr(statement, part, ()))
-        for inner in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
-            yield from walk(inner.body)
-
-
 def _methods(node: p.ClassDef) -> list[p.FunctionDef]:
     """The methods of a class that have a body of their own."""
     return [s for s in node.body if isinstance(s, p.FunctionDef) and not _is_overload(s)]
@@ -377,43 +364,3 @@ def _whole_program(m: Machine, path: Path) -> None:
     except Raised:
         m.stumbled = True
     demands.end_of_run(m)
-
-
-def _assigned_elsewhere(cls: p.ClassDef, method: p.FunctionDef, ran: Container[Span], file: str) -> dict[str, bool]:
-    """The attributes of self that methods other than `__init__` and this one assign, and whether all of those have run."""
-    names: dict[str, bool] = {}
-    for other in cls.body:
-        if isinstance(other, p.FunctionDef) and other.name not in ("__init__", method.name):
-            for name in _assigned(other):
-                names[name] = names.get(name, True) and defined(other, file) in ran
-    return names
-
-
-def _assigned(method: p.FunctionDef) -> Iterator[str]:
-    """The attributes of self that a method assigns."""
-    for statement in walk(method.body):
-        match statement:
-            case p.Assign():
-                targets: tuple[p.Expr, ...] = statement.targets
-            case p.AugAssign() | p.AnnAssign():
-                targets = (statement.target,)
-            case _:
-                continue
-        for target in targets:
-            if isinstance(target, p.Attribute) and isinstance(target.value, p.Name) and target.value.id == "self":
-                yield target.attr
-
-
-def _forget(m: Machine, made: Instance, name: str, *, has_run: bool) -> None:
-    """What an attribute holds is not known: another method assigns it.
-
-    An object that the constructor made by way of such a method (`self.build_model()`) is there, and stays what it is; so
-    is a container, but who knows what it holds by now.
-    """
-    present = made.cells.get(name, MISSING)
-    if has_run and isinstance(present, Instance):
-        return
-    if has_run and isinstance(present, (ListObj, DictObj)):
-        m.set(present, OPEN, True)
-        return
-    m.set(made, name, Unknown(name, made, name))

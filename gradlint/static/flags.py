@@ -60,7 +60,7 @@ def _reads(node: ClassDef, name: str) -> bool:
 
 
 def _assigned(function: FunctionDef) -> list[object]:
-    from gradlint.static.entries import walk
+    from gradlint.static.elsewhere import walk
 
     return [t for s in walk(function.body) for t in getattr(s, "targets", ())]
 

@@ -34,7 +34,7 @@ _SWITCHED = (
 )
 #: what the tape only appends to, and what it looks things up in
 _RECORDED = ("captures", "changes", "demands", "edges", "into", "needs", "notes", "requires", "values", "writes")
-_LOOKED_UP = ("_seen", "during", "earlier", "wanted")
+_LOOKED_UP = ("_bundles", "_seen", "during", "earlier", "wanted")
 
 
 class Moment:

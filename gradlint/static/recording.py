@@ -45,6 +45,9 @@ class Input(msgspec.Struct, frozen=True):
     reason: Span | None = None
 
 
+BUNDLE = 32  #: sources of an unknown value that are told one by one
+
+
 class Recorder:
     """The tape being written; `requires[i]` is whether value i requires grad, as far as anybody can tell."""
 
@@ -64,6 +67,7 @@ class Recorder:
         self.earlier: dict[int, int] = {}  #: leaf -> the same tensor before its flag was set, or other numbers loaded
         self.time = 0
         self._seen: set[tuple[int, Span, str]] = set()
+        self._bundles: dict[tuple[int, ...], int] = {}  #: values that were sources together -> what stands for them
 
     def tick(self) -> int:
         """The next moment."""
@@ -97,14 +101,26 @@ class Recorder:
 
     def unknown(self, span: Span, label: str, sources: Iterable[int] = (), op: str = "", gradient: bool = False) -> int:
         """A value of unknown making; data may have come from the sources, and it may own parameters."""
+        given = self._bundled(list(dict.fromkeys(sources)), span, label)
         node = len(self.values)
         self.values.append(Value(node, Kind.UNKNOWN, span, label, self.tick(), may_own=True, gradient=gradient))
         self.requires.append("maybe")
         self.into.append([])
-        op = op or label
-        for source in sources:
-            self.edge(source, node, span, op, Flow.UNKNOWN)
+        for source in given:
+            self.edge(source, node, span, op or label, Flow.UNKNOWN)
         return node
+
+    def _bundled(self, sources: list[int], span: Span, label: str) -> list[int]:
+        """The sources, many at a time: what is read from a long list again and again, which grows, has the others in common."""
+        if len(sources) <= BUNDLE:
+            return sources
+        bundles = []
+        for i in range(0, len(sources), BUNDLE):
+            together = tuple(sources[i : i + BUNDLE])
+            if together not in self._bundles:
+                self._bundles[together] = self.unknown(span, label, together)
+            bundles.append(self._bundles[together])
+        return self._bundled(bundles, span, label)
 
     def result(self, kind: Kind, span: Span, label: str, op: str, inputs: Iterable[Input], *, at: Span | None = None,
                foreign: bool = False, joined: bool = False, gradient: bool = False, where: Span | None = None) -> int:  # fmt: skip
