@@ -138,7 +138,10 @@ class Heads(nn.Module):
         self.at += 1
 
     def forward(self, x):
-        return torch.cat([head(x) for head in self.heads[: self.at + 1]])
+        total = x.sum()
+        for head in self.heads[: self.at + 1]:
+            total = total + head(x).sum()
+        return total
 
 
 class Base:
@@ -151,11 +154,11 @@ class Task(Base):
         self.net = Heads()
         self.weight = torch.ones(2)
 
-    def fit(self, x):
-        self.net(x).sum().backward()
+    def fit(self):
+        self.net(torch.ones(2)).backward()
 
-    def weigh(self, x):
-        (self.weight * x).sum().backward()
+    def weigh(self):
+        (self.weight * 2).sum().backward()
 """
 
 
