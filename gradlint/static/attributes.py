@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gradlint.static import (
     builtin,
     caching,
@@ -27,7 +25,6 @@ from gradlint.static.machine import Machine
 from gradlint.static.sites import below
 from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import (
-    Alt,
     Array,
     ClassObj,
     DictObj,
@@ -404,43 +401,3 @@ def _identical(m: Machine, left: Val, right: Val) -> bool | None:
     if isinstance(left, Lib) and isinstance(right, Lib):
         return left.name == right.name
     return None
-
-
-def narrow_name(m: Machine, frame: Frame, test: p.Expr, outcome: bool) -> None:
-    """Keep the alternatives of a tested name that fit the outcome of `x`, `x is None`, `isinstance(x, C)`."""
-    if not isinstance(test, (p.Name, p.Compare, p.Call)):
-        return
-    subject, keep = _tested(m, frame, test)
-    if subject is None or keep is None:
-        return
-    from gradlint.static.expressions import lookup, scope_of
-
-    value = lookup(m, frame, subject)
-    if not isinstance(value, Alt):
-        return
-    kept = tuple(o for o in value.options if keep(o) in (outcome, None))
-    if kept and len(kept) < len(value.options):
-        m.set(scope_of(frame, subject), subject, kept[0] if len(kept) == 1 else Alt(kept))
-
-
-def _tested(m: Machine, frame: Frame, test: p.Expr) -> tuple[str | None, Any]:
-    match test:
-        case p.Name():
-            return test.id, lambda o: truth(m, o)
-        case p.Compare(left=p.Name() as name, ops=(op,), comparators=(p.Const(kind="none"),)) if op in ("is", "is not"):
-            wanted = op == "is"
-            return name.id, lambda o: None if isinstance(o, Unknown) else (o is None) == wanted
-        case p.Call(func=p.Name(id="isinstance"), args=(p.Arg(value=p.Name() as name), p.Arg(value=cls))):
-            from gradlint.static.expressions import evaluate
-
-            kind = evaluate(m, frame, cls)
-            return name.id, lambda o: builtin.is_instance(m, o, kind)
-        case p.Call(
-            func=p.Attribute(attr="is_tensor") | p.Name(id="is_tensor") as func, args=(p.Arg(value=p.Name() as name),)
-        ):
-            from gradlint.static.expressions import evaluate
-
-            called = evaluate(m, frame, func)
-            if isinstance(called, Lib) and called.name == "torch.is_tensor":
-                return name.id, lambda o: builtin.is_instance(m, o, Lib(tensors.TENSOR))
-    return None, None

@@ -10,7 +10,18 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from gradlint.static import attributes, builtin, calls, containers, counters, modes, overwrites, tensors, untaken
+from gradlint.static import (
+    attributes,
+    builtin,
+    calls,
+    containers,
+    counters,
+    modes,
+    narrowing,
+    overwrites,
+    tensors,
+    untaken,
+)
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
@@ -229,7 +240,7 @@ def _bool_op(m: Machine, frame: Frame, node: p.BoolOp) -> Val:
     results: list[Val] = [_falsy(left) if node.op == "and" else _truthy(left)]
 
     def right() -> str:
-        narrow(m, frame, node.left, left, node.op == "and")
+        narrowing.narrow(m, frame, node.left, left, node.op == "and")
         results.append(evaluate(m, frame, node.right))
         return NORMAL
 
@@ -284,23 +295,6 @@ def truth(m: Machine, value: Val) -> bool | None:
     return answers.pop() if len(answers) == 1 else None
 
 
-def narrow(m: Machine, frame: Frame, test: p.Expr, value: Val, outcome: bool) -> None:
-    """Inside a branch: what the tested expression's outcome tells about the tested variable or tensor."""
-    if isinstance(test, p.Unary) and test.op == "not":
-        narrow(m, frame, test.operand, negated(value), not outcome)
-        return
-    if isinstance(value, Scalar) and value.about:
-        kind, subject = value.about
-        if kind.startswith("not "):
-            kind, outcome = kind[4:], not outcome
-        if kind in ("and", "or") and outcome == (kind == "and"):
-            for part in subject:
-                narrow(m, frame, test, Scalar(about=part), outcome)
-        if kind == "requires_grad" and outcome:
-            tensors.assume_live(m, subject)
-    attributes.narrow_name(m, frame, test, outcome)
-
-
 def _if_exp(m: Machine, frame: Frame, node: p.IfExp) -> Val:
     test = evaluate(m, frame, node.test)
     known = truth(m, test)
@@ -311,7 +305,7 @@ def _if_exp(m: Machine, frame: Frame, node: p.IfExp) -> Val:
 
     def arm(part: p.Expr, outcome: bool) -> Callable[[], str]:
         def run() -> str:
-            narrow(m, frame, node.test, test, outcome)
+            narrowing.narrow(m, frame, node.test, test, outcome)
             results.append(evaluate(m, frame, part))
             return NORMAL
 
@@ -415,7 +409,7 @@ def _run_clauses(
         if False in answers:
             continue
         for condition, test in zip(clause.conditions, tests, strict=True):
-            narrow(m, inner, condition, test, True)
+            narrowing.narrow(m, inner, condition, test, True)
         exact = exact and None not in answers
         with m.turning(sure and None not in answers):
             exact = _run_clauses(m, inner, outer, node, depth + 1, found) and exact

@@ -18,6 +18,9 @@ from gradlint.tape import Flow, Span
 
 CLEARED, ZEROED = "$cleared", "$zeroed"  #: cells of a leaf and of its gradient: where and when; None: perhaps no longer
 RETAINED = "$retained"  #: cell of a tensor: it keeps its gradient although it may be no leaf
+MADE_AFTER = (
+    "$made_after"  #: cell of a gradient: how many had been created; one that is created takes its place (torch 2.13)
+)
 CREATED = "created"  #: of the run: what was differentiated with a graph for the gradient, or perhaps with one
 ASSIGNED = "assigned"  #: of the run: the leaves that the program trains by hand
 
@@ -31,13 +34,15 @@ def read(m: Machine, value: Tensor, span: Span) -> Val:
     m.looked_at.add(value.cells[NODE])
     if isinstance(given, Alt):  # thrown away in one branch of a condition
         return given
-    if given is MISSING or given is None:
+    created = len(m.state.cells.get(CREATED, ()))
+    if given is MISSING or given is None or given.cells.get(MADE_AFTER, created) < created:
         node = value.cells[NODE]
         roots = m.state.cells["roots"]
         root, create = _last(m, roots)
         made = hooks.gradient(m, root, node, span, m.text(span), create)
         m.set(value, "$grad", made)
         m.set(made, "$grad_of", value)
+        m.set(made, MADE_AFTER, created)
         given = made
     if "$grad_of" in given.cells:
         m.set(given, "$read", (span, m.tape.tick()))

@@ -28,8 +28,9 @@ from gradlint.static import (
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
-from gradlint.static.expressions import binary, compare, evaluate, narrow, truth
+from gradlint.static.expressions import binary, compare, evaluate, truth
 from gradlint.static.machine import BREAK, CONTINUE, NORMAL, RETURN, Machine
+from gradlint.static.narrowing import narrow, narrow_name
 from gradlint.static.values import Frame, Function, Instance, Lib, Raised, Unknown, Val, options
 
 EXPLICIT = "raise"  #: the kind of a `Raised` that comes from a raise statement
@@ -228,7 +229,7 @@ def _narrow_all(m: Machine, frame: Frame, test: p.Expr, value: Val, outcome: boo
     """A conjunction that held tells about each of its parts."""
     if isinstance(test, p.BoolOp) and outcome == (test.op == "and"):
         for part in (test.left, test.right):
-            attributes.narrow_name(m, frame, part, outcome)
+            narrow_name(m, frame, part, outcome)
     narrow(m, frame, test, value, outcome)
 
 
