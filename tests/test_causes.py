@@ -78,11 +78,28 @@ score = net(image)[0, 1]
 gap = score - net(image.roll(1))[0, 1].detach()
 (gradient,) = torch.autograd.grad(score, caught["hidden"])
 """
+SLICED = """
+class Field(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+
+    def forward(self, points):
+        return torch.tanh(self.layer(points))
+
+
+field = Field()
+points = torch.rand(5, 2, requires_grad=True)
+x = points[:, 0:1]
+u = field(points)
+torch.autograd.grad(u.sum(), x)
+"""
 PROGRAMS = [
     *(pytest.param(body + UNDER, "grad-disabled", "with frozen():", id=name) for name, body in CONTEXTS.items()),
     pytest.param(COPIED, "dead-hook", "model = copy.deepcopy(net).eval()", id="copied"),
     pytest.param(MADE, "dead-hook", "layer = built()[0]", id="made"),
     pytest.param(FILLED, "off-path-target", "gap = score - net(image.roll(1))[0, 1].detach()", id="filled"),
+    pytest.param(SLICED, "off-path-target", "u = field(points)", id="sliced"),
 ]
 
 

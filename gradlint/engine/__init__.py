@@ -116,10 +116,12 @@ def _differentiated(case: Case, demand: Demand) -> list[Finding | None]:
 
 def _of_parts(case: Case, demand: Demand, root: int) -> list[Finding | None]:
     """What a root that lives has lost of its parts."""
+    dead = terms.dead_terms(case, demand, root)
     return [
         derivatives.lost_derivative(case, demand, root),
         derivatives.frozen_derivative(case, demand, root),
-        *terms.dead_terms(case, demand, root),
+        *dead,
+        None if dead else terms.remade_part(case, demand, root),
         terms.number_of_parameter(case, demand, root),
         *terms.unstepped(case, demand, root),
         *terms.forgotten(case, demand, root),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gradlint.engine import past, paths
 from gradlint.engine.findings import Case, Claim, finding
-from gradlint.engine.graph import NOTHING, Graph
+from gradlint.engine.graph import CUTS, NOTHING, Graph
 from gradlint.engine.verdict import cut_claim, name
 from gradlint.finding import Finding, Step
-from gradlint.tape import Demand, Flow, Span, Value
+from gradlint.tape import Demand, Edge, Flow, Span, Value
 
 PLAIN = "made without requires_grad=True"
 FROZEN = "requires_grad switched off"
@@ -78,7 +78,21 @@ def _instead(graph: Graph, target: int, demand: Demand) -> list[Step]:
     first = min(into, key=lambda e: (e.time < graph.values[target].time, e.time), default=None)
     if first is None:
         return []
-    return [paths.step("cause", first.at or first.span, f"{paths.name(graph, first.src, first.time)} goes in here")]
+    note = f"{paths.name(graph, first.src, first.time)} goes in here"
+    return [
+        paths.step("cause", place, note) for place in (*_handed(graph, target, demand, first), first.at or first.span)
+    ]
+
+
+def _handed(graph: Graph, target: int, demand: Demand, first: Edge) -> list[Span]:
+    """The call that took it in, where it stands beside the target: what that call returned is on the way to the root."""
+    beside = graph.values[target].span.file
+    later = graph.reach([first.dst], CUTS).intersection(*(graph.towards(root) for root in demand.roots))
+    returns = [
+        c for v in sorted(later) for c in graph.captures.get(v, ()) if c.kind == "return" and c.span.file == beside
+    ]
+    calls = [c.span for c in returns if not (first.at or first.span).within(c.span)]
+    return calls[:1]
 
 
 def plain_input(case: Case, demand: Demand, target: int) -> Finding | None:

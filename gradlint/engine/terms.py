@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, finding
-from gradlint.engine.graph import CUTS, SELECTS, ZEROES, Graph, is_source
+from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
 from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding
-from gradlint.tape import STOPS, Demand, Flow, Kind
+from gradlint.tape import STOPS, Demand, Edge, Flow, Kind
 
 #: operations whose result says yes or no
 YES_OR_NO = frozenset((
@@ -162,23 +162,31 @@ def number_of_parameter(case: Case, demand: Demand, root: int) -> Finding | None
     """`math.exp(-s) * loss + s`: a learned weight lives in one summand and is a plain number in another.
 
     Only where the number was made of that one parameter and nothing else, by a function that turns a tensor into a number
-    in passing: whoever writes `.item()` or `.detach()` means it, and a number made of losses balances them. And only in a whole
-    run: a multiplier that a loss of its own trains is a number in all others.
+    in passing, or a matrix of its entries (`torch.tensor([[0, -r[2]], [r[2], 0]])`): whoever writes `.item()` or `.detach()`
+    means it, and a number made of losses balances them. And only in a whole run: a multiplier that a loss of its own trains is
+    a number in all others.
     """
     if not demand.whole:
         return None
     graph = case.graph
     ways = graph.towards(root)
-    for edge in (e for v in sorted(ways) for e in graph.into[v] if e.cause == "number" and ways[v] > ZEROES):
+    for edge in (e for v in sorted(ways) for e in graph.into[v] if ways[v] > ZEROES and _made_number(graph, e)):
         made_of = [a for a in graph.towards(edge.src) if not graph.into[a]]
         learned = [
             a for a in made_of if graph.values[a].parameter and ways.get(a, CUTS) > ZEROES and a not in demand.unused
         ]
         if len(made_of) == len(learned) == 1 and edge.op not in MEANT:
-            message = f"{paths.text(edge.op)} makes a number of {name(case, demand, edge.src)} in the loss {name(case, demand, root)}"
+            message = f"{paths.text(edge.op)} makes a constant of {name(case, demand, edge.src)} in the loss {name(case, demand, root)}"
             way = graph.way([edge], root, learned[0])
             return cut_claim(case, demand, way, message, contract="dead-term")
     return None
+
+
+def _made_number(graph: Graph, edge: Edge) -> bool:
+    """Whether an operation makes a number of a tensor, or a new tensor of the entries of one."""
+    entries = edge.cause == "rebuild" and (len(graph.into[edge.dst]) > 1 or bool(graph.into[edge.src]))
+    made = edge.cause == "number" or (entries and not graph.values[edge.dst].remade)
+    return made and graph.strength[edge.src] > ZEROES
 
 
 def unstepped(case: Case, demand: Demand, root: int) -> list[Finding]:
@@ -251,7 +259,7 @@ def _dead_term(case: Case, demand: Demand, root: int, part: int) -> Finding | No
     graph = case.graph
     level = ZEROES if graph.bare[part] == ZEROES else CUTS
     edges = frontier(graph, graph.live(level, bare=True), part, level)
-    if not edges or (edges[-1].cause in STOPS and graph.chosen(edges[-1])):
+    if not edges:
         return None
     way = graph.way(edges, root, over=part)
     remade = [v for v in graph.towards(part) if v in graph.unwanted]
@@ -268,6 +276,23 @@ def hidden_cut(case: Case, demand: Demand, root: int) -> Finding | None:
         return None
     remade = [v for v in graph.towards(root) if v in graph.unwanted and graph.towards(root)[v] > ZEROES]
     return hidden(case, demand, root, remade[-1]) if remade else None
+
+
+def remade_part(case: Case, demand: Demand, root: int) -> Finding | None:
+    """A leaf that was made again where the same network sends something live to the root beside it: one side of a loss is dead.
+
+    What only another network computed (a frozen backbone) may be kept apart on purpose.
+    """
+    graph = case.graph
+    ways = graph.towards(root) if demand.whole and demand.kind == "backward" else {}
+    for leaf in sorted(v for v in graph.unwanted if ways.get(v, NOTHING) > ZEROES):
+        edge = graph.into[leaf][0]
+        past = {
+            a for a in graph.towards(edge.src) if graph.values[a].parameter and graph.values[a].requires_grad == "yes"
+        }
+        if edge.cause not in STOPS and any(ways.get(a, NOTHING) > ZEROES for a in past):
+            return hidden(case, demand, root, leaf, "warning")
+    return None
 
 
 def hidden(case: Case, demand: Demand, root: int, leaf: int, severity: str | None = None) -> Finding | None:

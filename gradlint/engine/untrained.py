@@ -113,7 +113,7 @@ def _unregistered(case: Case, demand: Demand, edge: Edge, kept: Capture) -> Find
 def _idle(case: Case, demand: Demand) -> Finding | None:
     """Nothing that an optimizer steps sends anything to a root, although all of the run is known and it took part."""
     graph = case.graph
-    used = [t for t in demand.targets if _took_part(graph, t) and graph.values[t].requires_grad == "yes"]
+    used = [t for t in demand.targets if graph.values[t].requires_grad == "yes" and _took_part(graph, demand, t)]
     if not (demand.closed and used) or any(graph.unknown[r] for r in demand.roots):
         return None
     if not graph.untaken.isdisjoint(_OWNERS.findall(demand.label)):
@@ -129,9 +129,13 @@ def _idle(case: Case, demand: Demand) -> Finding | None:
     return finding(case, Claim("untrained", "", demand.span, message, paths.ended(steps, demand)))
 
 
-def _took_part(graph: Graph, parameter: int) -> bool:
-    """Whether something was computed with a parameter; a copy of its numbers (a checkpoint, an average) is nothing of the kind."""
-    return any(e.flow != Flow.CUTS or e.cause == "grad-mode" for e in graph.out[parameter])
+def _took_part(graph: Graph, demand: Demand, parameter: int) -> bool:
+    """Whether something was computed with a parameter, or with a copy that then is in the loss.
+
+    A mere copy of its numbers (a checkpoint, an average) is nothing of the kind.
+    """
+    computed = any(e.flow != Flow.CUTS or e.cause == "grad-mode" for e in graph.out[parameter])
+    return computed or past.way(graph, demand.roots, parameter) is not None
 
 
 def _left(graph: Graph, targets: Iterable[int]) -> list[Step]:

@@ -29,6 +29,7 @@ from gradlint.tape import Flow, Kind, Span
 def backward(m: Machine, roots: Iterable[Val], args: Args, retain: int = 1) -> None:
     """`root.backward()` for one or more roots; `retain` is the position of `retain_graph`, the next that of `create_graph`."""
     known = [n for v in roots if (n := root_node(m, v)) is not None]
+    gradients.use_all(m, _sent_back(args.get(retain - 1, "gradient", args.keywords.get("grad_tensors"))))
     create = _creates(args, retain + 1)
     inputs = args.get(retain + 2, "inputs")
     targets = _targets(m, inputs) if inputs is not None else []
@@ -41,6 +42,11 @@ def backward(m: Machine, roots: Iterable[Val], args: Args, retain: int = 1) -> N
     m.set(m.state, "roots", (*m.state.cells["roots"], *known))
     gradients.passed(m, known, create)
     hooks.fire(m, known, nodes, args, create)
+
+
+def _sent_back(given: Val) -> Sequence[Val]:
+    """The gradients that a backward begins with: `sent.backward(received.grad)` uses what another one left."""
+    return content(given) if isinstance(given, ListObj) else given if isinstance(given, tuple) else (given,)
 
 
 def _creates(args: Args, position: int) -> bool | None:
@@ -237,13 +243,14 @@ def end_of_run(m: Machine) -> None:
     if not m.whole or not roots:
         return
     training.note_unused(m)
-    exchanged.judge(m, roots)
+    explained = exchanged.judge(m, roots)
     unregistered.judge(m)
     outside = exposure.seen_outside(m)
     by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
     ways = [m.tape.ancestors(roots, least) for least in (Flow.ZEROES, Flow.CUTS)]
     for optimizer, parameters in m.state.cells.get("stepped", ()):
-        closed = not (m.outside_code or m.stumbled) and not any(id(p) in outside for p in parameters)
+        known = not (m.outside_code or m.stumbled or optimizer.span in explained)
+        closed = known and not any(id(p) in outside for p in parameters)
         nodes = [_best(m, n, ways) for n in dict.fromkeys(p.cells[NODE] for p in parameters) if n not in by_hand]
         labels = [m.tape.values[n].label for n in nodes]
         span = optimizer.span

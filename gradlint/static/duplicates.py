@@ -19,7 +19,7 @@ def _copy(m: Machine, value: Val, done: dict[int, Val], span: Span) -> Val:
         return done[id(value)]
     match value:
         case Tensor():
-            return _copy_tensor(m, value, done)
+            return _copy_tensor(m, value, done, span)
         case Array():
             return type(value)(m.node_of(value))
         case tuple():
@@ -45,7 +45,7 @@ def _copy(m: Machine, value: Val, done: dict[int, Val], span: Span) -> Val:
     return made
 
 
-def _copy_tensor(m: Machine, value: Tensor, done: dict[int, Val]) -> Val:
+def _copy_tensor(m: Machine, value: Tensor, done: dict[int, Val], span: Span) -> Val:
     node = value.cells[NODE]
     known = m.tape.values[node]
     if not known.leaf:
@@ -61,5 +61,6 @@ def _copy_tensor(m: Machine, value: Tensor, done: dict[int, Val]) -> Val:
             frozen_at=known.frozen_at,
         )
     )
+    m.tape.write(node, made.cells[NODE], span, "copy.deepcopy()", "rebuild")
     done[id(value)] = made
     return made

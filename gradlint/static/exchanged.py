@@ -39,11 +39,12 @@ def note(m: Machine, old: Val, new: Val, span: Span) -> None:
         m.set(m.state, EXCHANGED, (*m.state.cells.get(EXCHANGED, ()), Exchange(span, m.tape.tick(), gone, came)))
 
 
-def judge(m: Machine, roots: Iterable[int]) -> None:
-    """Write down every exchange that an optimizer knows nothing of."""
+def judge(m: Machine, roots: Iterable[int]) -> set[Span]:
+    """Write down every exchange that an optimizer knows nothing of; where those were made of which that explains all."""
     exchanges = m.state.cells.get(EXCHANGED, ())
+    told: set[Span] = set()
     if not exchanges or m.outside_code or m.stumbled:
-        return
+        return told
     outside, reached = exposure.seen_outside(m), m.tape.ancestors(roots)
     stepped = {leaf for u in m.updates if u.step for leaf in u.leaves}
     for one in exchanges:
@@ -57,6 +58,8 @@ def judge(m: Machine, roots: Iterable[int]) -> None:
                     kind="exchanged", span=one.span, label=m.text(one.span), cause=optimizer.span,
                     cause_label=m.text(optimizer.span), use=demand.span, use_label=demand.label,
                 )  # fmt: skip
+                told.add(optimizer.span)
+    return told
 
 
 def _parameters(m: Machine, value: Val) -> list[Tensor]:

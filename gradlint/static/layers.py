@@ -87,9 +87,8 @@ def build(m: Machine, made: Instance, base: str, args: Args) -> None:
         made.opaque = True
         names = (OWN,)
     for name in names:
-        if name == "bias" and (args.keywords.get("bias") is False):
-            continue
-        made.cells[name] = parameter(m, made, base, name)
+        without = name == "bias" and args.keywords.get("bias") is False
+        made.cells[name] = None if without else parameter(m, made, base, name)
 
 
 def _may_train(base: str) -> bool:

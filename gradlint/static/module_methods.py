@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from gradlint.static import calls, gradients, hooks, layers, modules, needs
+from gradlint.static import calls, classes, gradients, hooks, layers, modules, needs
 from gradlint.static.arguments import Args
 from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
@@ -77,16 +77,37 @@ def _named_modules(m: Machine, value: Instance, args: Args) -> Val:
 
 
 def _train(m: Machine, value: Instance, args: Args) -> Val:
-    flag = args.get(0, "mode", True)
-    for _, module in modules.named_modules(m, value):
-        m.set(module, "training", flag)
+    """What `nn.Module.train` does: the flag of this module is set, then each child's own `train` is called (torch 2.13)."""
+    _set_training(m, value, args.get(0, "mode", True), args, set())
     return value
 
 
 def _eval(m: Machine, value: Instance, args: Args) -> Val:
-    for _, module in modules.named_modules(m, value):
-        m.set(module, "training", False)
+    """`train(False)`, which a class of the project may have of its own."""
+    own = _own_train(m, value)
+    if own is None:
+        _set_training(m, value, False, args, set())
+    else:
+        calls.call(m, own, Args(args.span, args.frame, [False]))
     return value
+
+
+def _set_training(m: Machine, value: Instance, flag: Val, args: Args, seen: set[int]) -> None:
+    m.set(value, "training", flag)
+    seen.add(id(value))
+    for _, child in modules.children(m, value):
+        own = None if id(child) in seen else _own_train(m, child)
+        if own is not None:
+            seen.add(id(child))
+            calls.call(m, own, Args(args.span, args.frame, [flag]))
+        elif id(child) not in seen:
+            _set_training(m, child, flag, args, seen)
+
+
+def _own_train(m: Machine, value: Instance) -> Val:
+    """A module's own `train`, if its class has one."""
+    found, owner = classes.find(m, value.cls, "train")
+    return None if found is MISSING else classes.bind(m, found, value, owner)
 
 
 def _same(m: Machine, value: Instance, args: Args) -> Val:

@@ -16,6 +16,7 @@ from gradlint.static import (
     contexts,
     counters,
     expected,
+    filling,
     hooks,
     imports,
     modes,
@@ -207,6 +208,7 @@ def _import_from(m: Machine, frame: Frame, node: p.ImportFrom) -> str:
 def _if(m: Machine, frame: Frame, node: p.If) -> str:
     test = evaluate(m, frame, node.test)
     known = truth(m, test)
+    known = filling.outcome(m, frame, node) if known is None else known
     chosen = node.body if known else node.orelse
     if known is not None and settings.insisted(m, chosen):
         return _if(m, frame, node)

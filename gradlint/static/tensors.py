@@ -239,7 +239,7 @@ def move(m: Machine, value: Tensor, name: str, args: Args) -> Val:
     node = value.cells[NODE]
     if any(d in _INTEGER for d in dtypes) or "Long" in text or "Int" in text:
         return Tensor(compute(m, f".{name}()", [Input(node, Flow.CUTS, "non-differentiable")], args.span))
-    if name == "cpu" or (name == "to" and text == "cpu"):
+    if name == "cpu" or (name == "to" and text == "cpu" and not dtypes and "dtype" not in args.keywords):
         made = Tensor(compute(m, f".{name}()", [Input(node)], args.span), value)
         made.cells["$moved"] = "no"
         return made if not m.tape.values[node].leaf else value

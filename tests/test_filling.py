@@ -1,0 +1,64 @@
+"""What waits until a buffer is full is done in time: it is as certain as what waits for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gradlint.api import check
+
+PROGRAM = """import torch
+from torch import nn
+
+net, critic = nn.Linear(3, 1), nn.Linear(1, 1)
+first, second = torch.optim.SGD(net.parameters(), lr=0.1), torch.optim.SGD(critic.parameters(), lr=0.1)
+seen, count, size = [], 0, int(input())
+
+
+def train():
+    loss = critic(net(torch.stack(seen[:size])).round()).mean() + net(torch.ones(3)).sum()
+    first.zero_grad()
+    second.zero_grad()
+    loss.backward()
+    first.step()
+
+
+for item in open("items"):
+    count += 1
+    seen.append(torch.tensor([float(part) for part in item.split()]))
+{guarded}
+"""
+
+
+def rules(tmp_path: Path, guarded: str) -> list[str]:
+    file = tmp_path / "program.py"
+    file.write_text(PROGRAM.format(guarded=guarded))
+    return [f.rule for f in check([file]).findings]
+
+
+@pytest.mark.parametrize(
+    "guarded",
+    [
+        "    train()",
+        "    if len(seen) >= size:\n        train()",
+        "    if len(seen) > 32:\n        train()",
+        "    if size <= len(seen):\n        train()",
+        "    if len(seen) < size:\n        continue\n    train()",
+    ],
+)
+def test_it_comes_true(tmp_path: Path, guarded: str) -> None:
+    assert rules(tmp_path, guarded) == ["dead-loss-term"]
+
+
+@pytest.mark.parametrize(
+    "guarded",
+    [
+        "    if count >= size:\n        train()",
+        "    if len(item) >= size:\n        train()",
+        "    if len(seen) < size:\n        train()",
+        "    if len(seen) >= size:\n        train()\n    else:\n        second.step()",
+    ],
+)
+def test_it_may_never_come_true(tmp_path: Path, guarded: str) -> None:
+    assert rules(tmp_path, guarded) == []
