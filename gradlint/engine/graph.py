@@ -50,6 +50,13 @@ def is_source(value: Value) -> bool:
     return value.leaf and value.requires_grad != "no"
 
 
+#: operations that give the very tensor where it is as they want it already
+MAY_RETURN_ITSELF = frozenset((
+    ".to()", ".cpu()", ".cuda()", ".float()", ".double()", ".half()", ".bfloat16()", ".type()", ".type_as()", ".contiguous()",
+    ".requires_grad_()",
+))  # fmt: skip
+
+
 class Graph:
     """Adjacency and strengths of one tape."""
 
@@ -90,9 +97,21 @@ class Graph:
         """Leaves made again from a value with a past, that nobody wants a gradient of: the end of a hidden cut."""
         return frozenset(
             v.id for v in self.values
-            if v.remade and not v.wanted and v.leaf and v.requires_grad == "yes"
+            if v.remade and v.leaf and v.requires_grad == "yes" and v.id not in self._wanted
             and any(self.strength[e.src] >= CUTS and self._has_past(e.src) for e in self.into[v.id])
         )  # fmt: skip
+
+    @cached_property
+    def _wanted(self) -> set[int]:
+        """What somebody wants a gradient of, and what that may be the same tensor as (`if cuda: x = x.cuda()`)."""
+        found = {v.id for v in self.values if v.wanted}
+        todo = list(found)
+        while todo:
+            at = todo.pop()
+            same = [e.src for e in self.into[at] if self.values[at].joined or e.op in MAY_RETURN_ITSELF]
+            todo += [v for v in same if v not in found]
+            found.update(same)
+        return found
 
     def _has_past(self, value: int) -> bool:
         """Whether something was computed, or kept as a parameter: of `nn.Parameter(torch.ones(2, requires_grad=True))` nothing was."""

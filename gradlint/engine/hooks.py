@@ -91,7 +91,8 @@ def _fate(graph: Graph, hook: Hook, at: int) -> Fate | None:
 
 def _removed(hook: Hook, before: str) -> Fate:
     assert hook.removed is not None
-    return Fate(f"it is removed before the {before}", (paths.step("cause", hook.removed, "removed"),))
+    shared = [paths.step("cause", hook.shared, "all objects of the class share this")] if hook.shared else []
+    return Fate(f"it is removed before the {before}", (*shared, paths.step("cause", hook.removed, "removed")))
 
 
 def _unbound(hook: Hook, calls: Sequence[HookedCall], until: int) -> Fate | None:

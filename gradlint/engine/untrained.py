@@ -7,18 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from gradlint.engine import past, paths
 from gradlint.engine.findings import Case, Claim, finding
-from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, Way
+from gradlint.engine.graph import CUTS, MAY_RETURN_ITSELF, NOTHING, SELECTS, ZEROES, Graph, Way
 from gradlint.engine.verdict import cut_claim, frontier, suspicion
 from gradlint.finding import Finding, Step
 from gradlint.tape import STOPS, Capture, Demand, Edge, Flow, Value
 
 #: whose parameters an optimizer is given, where it is written
 _OWNERS = re.compile(r"(\w+)\.parameters\(")
-#: operations that give the very tensor where it is as they want it already
-MAY_RETURN_ITSELF = frozenset((
-    ".to()", ".cpu()", ".cuda()", ".float()", ".double()", ".half()", ".bfloat16()", ".type()", ".type_as()", ".contiguous()",
-    ".requires_grad_()",
-))  # fmt: skip
 
 
 def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding]:

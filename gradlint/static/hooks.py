@@ -12,7 +12,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from gradlint.static import calls, exposure, overwrites, unknowns
+from gradlint.static import calls, exposure, handles, overwrites, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.budget import REHEARSALS, BudgetHit
 from gradlint.static.joins import join_values
@@ -62,6 +62,7 @@ class Registration:
         "owner",
         "perhaps",
         "removed",
+        "shared",
         "span",
         "stack",
         "time",
@@ -82,6 +83,7 @@ class Registration:
         self.perhaps = False
         self.fired: list[int] = []
         self.removed: list[tuple[Span, int]] = []
+        self.shared: Span | None = None
         m.hooks.append(self)
 
     def learn(self, m: Machine, **facts: Any) -> None:
@@ -146,7 +148,8 @@ def remove(m: Machine, handle: Instance, span: Span) -> None:
     holder, key, made = handle.cells["$hook"]
     left = tuple(e for e in holder.cells.get(key, ()) if e is not made)
     m.set(holder, key, left)
-    made.learn(m, removed=[*made.removed, (span, m.tape.tick())], certain=made.certain and m.doubt == 0)
+    shared = made.shared or handles.shared(made.function, handle)
+    made.learn(m, removed=[*made.removed, (span, m.tape.tick())], certain=made.certain and m.doubt == 0, shared=shared)
 
 
 def of(value: Obj, key: str) -> tuple[Registration, ...]:
@@ -465,6 +468,7 @@ def _record(m: Machine, hook: Registration, seen_outside: set[int]) -> Hook:
         certain=hook.certain and not m.outside_code and id(hook.owner) not in seen_outside,
         copied=copied if isinstance(copied, Span) else None,
         made=_made(hook),
+        shared=hook.shared,
     )
 
 
