@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gradlint.engine.findings import Case
-from gradlint.engine.graph import CUTS, NOTHING, SELECTS, UNKNOWN, ZEROES, is_source
+from gradlint.engine.graph import CUTS, NOTHING, SELECTS, UNKNOWN, ZEROES, Graph, is_source
 from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding
 from gradlint.tape import Demand, Flow
@@ -18,7 +20,7 @@ def target(case: Case, demand: Demand, value: int) -> Finding | None:
     if lost is not None:
         return lost
     reach = {root: graph.towards(root).get(value, NOTHING) for root in reversed(demand.roots)}  # the last one is meant
-    if any(strength >= UNKNOWN for strength in reach.values()):
+    if any(strength >= UNKNOWN for strength in reach.values()) or _may_come_back(graph, reach, value):
         return None
     for root, strength in reach.items():
         found = None
@@ -29,6 +31,12 @@ def target(case: Case, demand: Demand, value: int) -> Finding | None:
         if found is not None:
             return found
     return None
+
+
+def _may_come_back(graph: Graph, reach: Mapping[int, int], value: int) -> bool:
+    """Whether unknown hands got the target (`cache.update(keys)`), and a root came out of unknown ones (`model(cache)`)."""
+    outside = [root for root, strength in reach.items() if strength == NOTHING and graph.unknown[root]]
+    return bool(outside) and not graph.in_sight(graph.reach([value], CUTS))
 
 
 def root(case: Case, demand: Demand, value: int) -> Finding | None:
