@@ -77,7 +77,8 @@ def compute(m: Machine, op: str, inputs: Iterable[Input], span: Span, kind: Kind
     """
     mode = m.mode
     given = list(inputs)
-    if view and mode.enabled is False and not mode.inference and given and m.tape.requires[given[0].node] != "no":
+    viewed = view and kind == Kind.TENSOR and bool(given) and given[0].flow == Flow.CARRIES
+    if viewed and mode.enabled is False and not mode.inference and m.tape.requires[given[0].node] != "no":
         source = given[0].node
         return m.tape.remake(source, mode.span, m.text(span), m.tape.requires[source], mode.label, mode.cause)
     own = any(g.flow == Flow.CUTS and g.cause not in ("", mode.cause) for g in given)  # that needs no mode to cut
