@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pathspec.patterns.gitwildmatch import GitWildMatchPattern
@@ -61,7 +62,10 @@ def _around(named: Iterable[Path], excludes: Sequence[Patterns]) -> Iterator[Pat
 
 def _others(root: Path) -> Patterns:
     """In a folder that nothing marks as a project: the projects in it, which others keep there."""
-    inside = () if _is_marked(root) else sorted(e.name for e in root.iterdir() if e.is_dir() and _is_marked(e))
+    inside: list[str] = []
+    if not _is_marked(root):
+        with suppress(OSError):  # it may not be there: what standard input stands for need not be
+            inside = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and _is_marked(entry))
     return Patterns(root, [f"/{GitWildMatchPattern.escape(name)}/" for name in inside])
 
 
