@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -29,7 +30,7 @@ from gradlint.tape import Span
 READY = 2_500_000  #: characters of the programs that are kept ready
 LINES = 40  #: files whose lines are kept apart
 TEXTS = 8_000  #: texts of places that are kept
-_NONE = pickle.dumps(None)
+_NONE = zlib.compress(pickle.dumps(None))
 STARRED = ("starred",)  #: the cell of a module that holds the names which stars of libraries bound
 
 
@@ -74,7 +75,8 @@ class Project:
             return self._programs[path]
         found = self._alive.get(path)
         if found is None:
-            found = pickle.loads(self._packed[path]) if path in self._packed else self._lower(path)
+            packed = self._packed.get(path)
+            found = self._lower(path) if packed is None else pickle.loads(zlib.decompress(packed))
         if found is None:
             self._packed[path] = _NONE
             return None
@@ -89,7 +91,8 @@ class Project:
         program = self._programs.pop(path)
         self._ready -= self._lengths[path]
         if path not in self._packed:
-            self._packed[path] = pickle.dumps(program, pickle.HIGHEST_PROTOCOL)
+            # deflated, for what has not been lowered lies there as a text: of a large project all of it
+            self._packed[path] = zlib.compress(pickle.dumps(program, pickle.HIGHEST_PROTOCOL), 1)
 
     def _lower(self, path: Path) -> p.Module | None:
         source = self.source(path)
