@@ -11,7 +11,7 @@ import pytest
 
 from gradlint.static import lower as lowering
 from gradlint.static import program as p
-from gradlint.static.bodies import bodies, without
+from gradlint.static.bodies import bodies, parsed, without
 from gradlint.static.lower import lower
 from gradlint.static.sites import below
 
@@ -73,7 +73,7 @@ def whole(module: p.Module) -> object:
 
 def at_once(text: str, monkeypatch: pytest.MonkeyPatch) -> object:
     with monkeypatch.context() as patch:
-        patch.setattr(lowering, "bodies", lambda _: {})
+        patch.setattr(lowering, "bodies", lambda *_: {})
         return whole(lower(text, "f.py", "f"))
 
 
@@ -83,11 +83,11 @@ def test_the_program_is_the_same(text: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_is_put_off() -> None:
-    later = bodies(TEXT)
+    later = bodies(TEXT, ast.parse(TEXT))
     assert [(s.first, s.last) for s in later.values()] == [(6, 15), (21, 24), (33, 37)]
     assert "inner" not in without(TEXT, later.values())
-    assert not bodies(TEXT.replace("\n", "\r\n"))
-    assert not bodies("def f(:\n")
+    assert parsed(TEXT.replace("\n", "\r\n")) is None
+    assert parsed("def f(:\n") is None
 
 
 def test_a_program_keeps_its_texts_when_it_is_put_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,14 +19,18 @@ class Stretch(NamedTuple):
     indent: int
 
 
-def bodies(text: str) -> dict[int, Stretch]:
-    """The bodies of the functions and methods of a file by their first lines; none of a text with other ends of lines."""
+def parsed(text: str) -> ast.Module | None:
+    """The tree of Python's own parser; None of a text that it cannot read, or with other ends of lines."""
     if "\r" in text:
-        return {}
+        return None
     try:
-        tree = ast.parse(text)
+        return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # written in a newer Python, perhaps
-        return {}
+        return None
+
+
+def bodies(text: str, tree: ast.Module) -> dict[int, Stretch]:
+    """The bodies of the functions and methods of a file by their first lines."""
     lines = text.split("\n")
     found = (_stretch(function, lines) for function in _functions(tree.body))
     return {stretch.first: stretch for stretch in found if stretch is not None}

@@ -13,8 +13,9 @@ from typing import Any
 import libcst as cst
 
 from gradlint.static import program as p
-from gradlint.static.bodies import Stretch, bodies, without
+from gradlint.static.bodies import Stretch, bodies, parsed, without
 from gradlint.static.bounds import DEEP, LowerError, checked
+from gradlint.static.data_tables import without_tables
 from gradlint.static.lower_expressions import assignable, expression, parameters
 from gradlint.static.lower_parse import tree, trees
 from gradlint.static.lower_patterns import pattern
@@ -45,7 +46,12 @@ def lower(source: str, file: str, name: str) -> p.Module:
     Raises: LowerError with the place, for text that is not Python.
     """
     text = source.removeprefix("\ufeff")
-    later = bodies(text)
+    known = parsed(text)
+    later: dict[int, Stretch] = {}
+    if known is not None:
+        text = without_tables(text, known)
+        later = bodies(text, known)
+        del known
     for _ in checked(text) if later else ():
         pass
     low = Lowering(text, later=later)
