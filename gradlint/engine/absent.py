@@ -57,7 +57,7 @@ def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
     graph = case.graph
     if not demand.whole or not demand.roots or graph.values[target].joined or graph.unknown[target]:
         return None
-    if any(graph.towards(r).get(target, NOTHING) > NOTHING or graph.unknown[r] for r in demand.roots):
+    if any(graph.unknown[r] or not graph.may_be((target,)).isdisjoint(_computed_from(graph, r)) for r in demand.roots):
         return None
     root, asked = name(case, demand, demand.roots[-1]), name(case, demand, target)
     written = past.way(graph, demand.roots, target)
@@ -69,6 +69,11 @@ def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
     message = f"{root} was not computed from {asked}"
     steps = paths.ended([capture, *_filled(graph, target, demand), *_instead(graph, target, demand)], demand)
     return finding(case, Claim("off-path", "", place, message, steps, likely=not demand.certain))
+
+
+def _computed_from(graph: Graph, root: int) -> set[int]:
+    """What sends a gradient, zeros or data to a root."""
+    return {value for value, strength in graph.towards(root).items() if strength > NOTHING}
 
 
 def _filled(graph: Graph, target: int, demand: Demand) -> list[Step]:

@@ -104,7 +104,11 @@ class Graph:
     @cached_property
     def _wanted(self) -> set[int]:
         """What somebody wants a gradient of, and what that may be the same tensor as (`if cuda: x = x.cuda()`)."""
-        found = {v.id for v in self.values if v.wanted}
+        return self.may_be({v.id for v in self.values if v.wanted})
+
+    def may_be(self, values: Iterable[int]) -> set[int]:
+        """These values, and what they may be the same tensors as (`x.to(device)` where x is on that device)."""
+        found = set(values)
         todo = list(found)
         while todo:
             at = todo.pop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gradlint.engine import paths
+from gradlint.engine import baselines, paths
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
 from gradlint.engine.verdict import cut_claim, frontier, name
@@ -83,13 +83,13 @@ def dead_terms(case: Case, demand: Demand, root: int) -> list[Finding]:
     Where a gradient is asked of something by name, a summand counts that this has a data path to.
     """
     parts = summands(case.graph, root)
-    found = [_dead_term(case, demand, root, part) for part in _dead_among(case, demand, parts)]
+    found = [_dead_term(case, demand, root, part) for part in _dead_among(case, demand, root, parts)]
     for part in parts if case.graph.bare[root] > ZEROES else ():
         found += _dead_within(case, demand, root, part)
     return [f for f in found if f is not None]
 
 
-def _dead_among(case: Case, demand: Demand, parts: Sequence[int]) -> list[int]:
+def _dead_among(case: Case, demand: Demand, root: int, parts: Sequence[int]) -> list[int]:
     """The summands that carry nothing, beside others that do and were not computed from them.
 
     `total += loss if training else loss.item()` in a loop adds both where nobody knows that it is the same way every time.
@@ -106,6 +106,7 @@ def _dead_among(case: Case, demand: Demand, parts: Sequence[int]) -> list[int]:
         and _lost(graph, part)
         and not any(a in graph.towards(part) for a in alive)
         and written.isdisjoint(graph.values[v].span for v in _taken_off(graph, part))
+        and not baselines.is_one(graph, root, part, alive)
     ]
 
 
@@ -123,7 +124,7 @@ def _dead_within(case: Case, demand: Demand, root: int, part: int) -> list[Findi
     """
     graph = case.graph
     listed = _is_list(graph, part)
-    dead = _dead_among(case, demand, _within(graph, part))
+    dead = _dead_among(case, demand, root, _within(graph, part))
     meant = [p for p in dead if not listed and (_is_stopped(graph, p) or not _is_list(graph, p))]
     return [_dead_term(case, demand, root, p) for p in dead if p not in meant]
 
@@ -262,6 +263,8 @@ def _dead_term(case: Case, demand: Demand, root: int, part: int) -> Finding | No
     if not edges:
         return None
     way = graph.way(edges, root, over=part)
+    if any(edge.flow == Flow.UNKNOWN for edge in way.edges):
+        return None  # of many values one was taken: which, nobody knows
     remade = [v for v in graph.towards(part) if v in graph.unwanted]
     if remade:
         return hidden(case, demand, root, remade[-1], "warning")

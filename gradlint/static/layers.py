@@ -29,9 +29,7 @@ from gradlint.static.store import MISSING
 from gradlint.static.values import (
     HELD,
     NODE,
-    WHOLE,
     Alt,
-    Array,
     DictObj,
     Frame,
     Instance,
@@ -43,7 +41,6 @@ from gradlint.static.values import (
     Tensor,
     Unknown,
     Val,
-    content,
     dict_items,
     options,
 )  # fmt: skip
@@ -420,54 +417,3 @@ def _optimizer_method(m: Machine, value: Instance, name: str, args: Args) -> Val
         groups = [(*group, *more) for group in options(value.cells["$params"]) if isinstance(group, tuple)]
         m.set(value, "$params", join_values(m, groups) if groups else tuple(more))
     return None
-
-
-def batches(m: Machine, value: Instance, span: Span) -> tuple[list[Val], bool]:
-    """What iterating a DataLoader gives: the dataset's items."""
-    dataset = value.cells["$dataset"]
-    if isinstance(dataset, Instance) and "$tensors" in dataset.cells and value.cells.get("$collate") is None:
-        from gradlint.static.tensors import element
-
-        row = tuple(
-            element(m, t, Scalar(), span) if isinstance(t, Tensor) else Unknown("item", t)
-            for t in dataset.cells["$tensors"]
-        )
-        return [ListObj(row)], False
-    if isinstance(dataset, Instance) and value.cells.get("$collate") is None:
-        from gradlint.static import classes
-
-        getter, owner = classes.find(m, dataset.cls, "__getitem__")
-        if getter is not MISSING:
-            frame = Frame(owner.module, owner.module.program.scope)
-            item = calls.call(m, classes.bind(m, getter, dataset, owner), Args(span, frame, [Scalar()]))
-            return [_collated(m, item, span)], False
-    if isinstance(dataset, ListObj):
-        return [_collated(m, v, span) for v in content(dataset)][:1] or [_batch(m, span)], False
-    return [_batch(m, span)], False
-
-
-def _batch(m: Machine, span: Span) -> Unknown:
-    """A batch of unknown shape: whatever its parts are, they are data without a graph or parameters behind them."""
-    made = Unknown("batch")
-    made.cells[NODE] = m.tape.leaf(Kind.TENSOR, span, "batch")
-    made.cells[WHOLE] = True
-    return made
-
-
-def _collated(m: Machine, item: Val, span: Span) -> Val:
-    """One batch of items: numbers and arrays become plain tensors, tensors are stacked."""
-    from gradlint.static.rows import compute
-
-    if isinstance(item, tuple):
-        return ListObj([_collated(m, v, span) for v in item])
-    if isinstance(item, Tensor) and m.tape.into[item.cells[NODE]]:
-        return Tensor(compute(m, "batch", [Input(item.cells[NODE])], span))
-    if isinstance(item, (int, float, Scalar, Array, Tensor)):
-        return Tensor(m.tape.leaf(Kind.TENSOR, span, "batch"))
-    if isinstance(item, DictObj):
-        made = DictObj()
-        for key, value in dict_items(item):
-            made.cells["k", key] = _collated(m, value, span)
-        made.cells["$open"] = item.cells.get("$open", False)
-        return made
-    return _batch(m, span) if isinstance(item, Unknown) else item

@@ -17,6 +17,7 @@ from gradlint.static import (
     gradients,
     hooks,
     layers,
+    loaders,
     methods,
     module_methods,
     unregistered,
@@ -309,7 +310,7 @@ def set_item(m: Machine, value: Instance, index: Val, given: Val, args: Args) ->
 def iterate(m: Machine, value: Instance, span: Span) -> Val:
     """Iterating containers of modules, data loaders and datasets."""
     if "$dataset" in value.cells:
-        return layers.batches(m, value, span)
+        return loaders.batches(m, value, span)
     if "$tensors" in value.cells:
         return [get_item(m, value, Scalar(), span)], False
     if not is_module(m, value):
