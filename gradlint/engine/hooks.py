@@ -57,7 +57,8 @@ def _mistimed(case: Case, demand: Demand, hook: Hook) -> Finding | None:
 
 
 def _dead(case: Case, demand: Demand, hook: Hook, fate: Fate) -> Finding | None:
-    message = f"{paths.text(hook.label)} never fires: {fate.reason}"
+    fails = "fires no more" if hook.fired and hook.fired[0] < demand.time else "never fires"
+    message = f"{paths.text(hook.label)} {fails}: {fate.reason}"
     called = [paths.step("cause", span, "registered from here") for span in hook.stack[-2:] if span != hook.span]
     steps = paths.ended([*called, _registered(hook), *fate.causes], demand)
     return finding(case, Claim("dead-hook", "", hook.span, message, steps))
@@ -79,10 +80,13 @@ def _fate(graph: Graph, hook: Hook, at: int) -> Fate | None:
             else _waiting(graph, hook, (hook.value,), hook.time, at)
         )
     calls = [c for c in hook.calls if c.time < at]
+    if hook.fired and hook.fired[0] < at:
+        without = hook.removed and any(c.certain and not c.bypass and hook.removed_at < c.time for c in calls)
+        return _removed(hook, "forward pass") if without else None
     until = hook.removed_at if hook.removed else at
     bound = [c for c in calls if not c.bypass and hook.time < c.time < until]
     if not bound:
-        return _unbound(hook, calls, until)
+        return _unbound(graph, hook, calls, until)
     if hook.kind in _IMMEDIATE:
         return None
     outputs = tuple(o for c in bound for o in c.outputs)
@@ -95,7 +99,7 @@ def _removed(hook: Hook, before: str) -> Fate:
     return Fate(f"it is removed before the {before}", (*shared, paths.step("cause", hook.removed, "removed")))
 
 
-def _unbound(hook: Hook, calls: Sequence[HookedCall], until: int) -> Fate | None:
+def _unbound(graph: Graph, hook: Hook, calls: Sequence[HookedCall], until: int) -> Fate | None:
     """No call of the module had the hook."""
     sure = [c for c in calls if c.certain]
     past = [c for c in sure if c.bypass and hook.time < c.time < until]
@@ -105,15 +109,27 @@ def _unbound(hook: Hook, calls: Sequence[HookedCall], until: int) -> Fate | None
     if hook.removed and any(c.time > until for c in through):
         return _removed(hook, "forward pass")
     if through and all(c.time < hook.time for c in calls):
+        if hook.copied is not None and not _differentiated(graph, through[-1], until):
+            return Fate("its module is not called after that, a copy of it is", _copy(hook))
         return Fate(
             "it is registered after the forward pass", (paths.step("cause", through[-1].span, "the forward pass"),)
         )
     return None if calls else _never_called(hook)
 
 
+def _differentiated(graph: Graph, call: HookedCall, before: int) -> bool:
+    """Whether the last backward of before a moment goes through what a call gave."""
+    last = next((d for d in reversed(passes(graph)) if d.time < before), None)
+    return last is not None and any(o in graph.towards(r) for r in last.roots for o in call.outputs)
+
+
+def _copy(hook: Hook) -> tuple[Step, ...]:
+    return () if hook.copied is None else (paths.step("cause", hook.copied, "copied"),)
+
+
 def _never_called(hook: Hook) -> Fate:
     if hook.copied is not None:
-        return Fate("its module is never called, a copy of it is", (paths.step("cause", hook.copied, "copied"),))
+        return Fate("its module is never called, a copy of it is", _copy(hook))
     made = () if hook.made is None else (paths.step("cause", hook.made, "the module that nobody calls is made"),)
     return Fate("its module is never called", made)
 

@@ -12,6 +12,7 @@ from gradlint.engine.verdict import cut_claim, frontier, suspicion
 from gradlint.finding import Finding, Step
 from gradlint.tape import STOPS, Capture, Demand, Edge, Flow, Value
 
+_NEAR = 30  #: lines of one function, between a sum and what came too late for it
 #: whose parameters an optimizer is given, where it is written
 _OWNERS = re.compile(r"(\w+)\.parameters\(")
 
@@ -54,7 +55,11 @@ def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding
         if found is not None:
             places.setdefault((found.file, found.range), found)
     if not places:
-        found_else = _overwritten(case, demand, best), _unflagged(case, demand, best, broken)
+        found_else = (
+            _overwritten(case, demand, best),
+            _too_late(case, demand, best),
+            _unflagged(case, demand, best, broken),
+        )
         return [f for f in found_else if f is not None]
     return list(places.values())
 
@@ -195,6 +200,54 @@ def _overwritten(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding
         if target is not None and in_sight:
             return _replaced(case, demand, capture, target)
     return None
+
+
+def _too_late(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding | None:
+    """`total = sum(losses.values())`, and then one more is put among the losses: no total takes it."""
+    graph = case.graph
+    idle = {t for t, strength in best.items() if strength == NOTHING and graph.values[t].requires_grad == "yes"}
+    if not (idle and demand.closed) or any(graph.unknown[r] for r in demand.roots):
+        return None
+    totals = {v for root in demand.roots for v in graph.towards(root)}
+    for value in sorted(graph.reach(idle, CUTS)):
+        target = min(graph.sources(value) & idle, default=None)
+        late = next(((c, v) for c in _items(graph, value) for v in totals if _is_total(graph, v, c)), None)
+        if late is not None and target is not None and graph.certain[value]:
+            return _forgotten(case, demand, *late, target)
+    return None
+
+
+def _items(graph: Graph, value: int) -> list[Capture]:
+    """Where a value was put under a key, or at the end of a list."""
+    return [c for c in graph.captures.get(value, ()) if c.kind in ("item", "append")]
+
+
+def _is_total(graph: Graph, value: int, item: Capture) -> bool:
+    """Whether a value is the sum of what an item was later put beside: `sum(losses.values())` and `losses["edge"] = ...`."""
+    total = graph.values[value]
+    beside = (
+        total.span.file == item.span.file and 0 <= item.span.line - total.span.line <= _NEAR and total.time < item.time
+    )
+    return beside and bool(re.search(rf"\b(?:sum|stack|cat)\(.*\b{re.escape(_holder(item))}\b", total.label))
+
+
+def _holder(capture: Capture) -> str:
+    """What an item was put in, as it is written."""
+    return capture.label.partition("[")[0] if capture.kind == "item" else capture.label.rpartition(".append")[0]
+
+
+def _forgotten(case: Case, demand: Demand, capture: Capture, total: int, target: int) -> Finding | None:
+    graph = case.graph
+    message = (
+        f"{_holder(capture)} has been summed up when this is put there: no backward of this run reaches"
+        f" {graph.values[target].label}, which the optimizer steps"
+    )
+    steps = [
+        paths.taken(graph, target, demand.time),
+        paths.step("cause", graph.values[total].span, f"{_holder(capture)} is summed up here"),
+        paths.step("step", capture.span, capture.label),
+    ]
+    return finding(case, Claim("untrained", "", capture.span, message, paths.ended(steps, demand)))
 
 
 def _replaced(case: Case, demand: Demand, capture: Capture, target: int) -> Finding | None:

@@ -7,6 +7,8 @@ from gradlint.static import program as p
 from gradlint.static.values import ClassObj, DictObj, Instance, ListObj, Method, Val, content, dict_items
 from gradlint.tape import Span
 
+KEPT = "$kept"  #: the list that a handle was appended to; it may have been taken out to be removed
+
 
 def shared(function: Val, handle: Instance) -> Span | None:
     """Where the class attribute is made that holds the handle of a hook which is a method; none if the object has its own."""
@@ -17,7 +19,10 @@ def shared(function: Val, handle: Instance) -> Span | None:
 
 
 def _made(cls: ClassObj, handle: Instance) -> Span | None:
-    names = {name for name, held in cls.cells.items() if any(item is handle for item in _items(held))}
+    names = {
+        name for name, held in cls.cells.items()
+        if held is handle.cells.get(KEPT) or any(item is handle for item in _items(held))
+    }  # fmt: skip
     for statement in cls.node.body if names else ():
         targets = statement.targets if isinstance(statement, p.Assign) else ()
         targets = (statement.target,) if isinstance(statement, p.AnnAssign) else targets

@@ -22,6 +22,7 @@ from gradlint.static.recording import Input
 from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import (
     COPIED,
+    HOOK_RUN,
     MADE,
     NODE,
     OPEN,
@@ -234,7 +235,9 @@ def called(m: Machine, module: Instance, span: Span, time: int, output: Val = No
 def fire(m: Machine, roots: Sequence[int], targets: Sequence[int], args: Args, create: bool | None) -> None:
     """Call the tensor hooks and module backward hooks on the way of a backward."""
     reached = _executed(m, roots, targets)
-    with entered(m, Mode(create, args.span, "backward hook")):
+    mode = Mode(create, args.span, HOOK_RUN)
+    mode.entry = args.span
+    with entered(m, mode):
         for hook in m.state.cells.get(TENSORS, ()):
             if hook.value in reached:
                 given = gradient(m, roots, hook.value, args.span, "grad_output", create)
@@ -384,10 +387,13 @@ def found_empty(m: Machine, value: Obj, span: Span) -> None:
 
 
 def miss(m: Machine, place: Cell, span: Span, raises: bool = False) -> None:
-    """Record the hooks that have not fired and would have filled this place, if there are any."""
+    """Record the hooks that have not fired, or not since they were removed, and would have filled this place, if there are any."""
     if not m.whole or m.doubt or m.rehearsing or not m.hooks:
         return
-    idle = [i for i, h in enumerate(m.hooks) if not h.fired and (raises or h.kind not in ("forward", "pre"))]
+    idle = [
+        i for i, h in enumerate(m.hooks)
+        if (raises and h.removed and h.certain) or (not h.fired and (raises or h.kind not in ("forward", "pre")))
+    ]  # fmt: skip
     found = [i for i in idle[:REHEARSALS] if _fills(place, _rehearsed(m, m.hooks[i]))]
     if found:
         m.tape.demand(

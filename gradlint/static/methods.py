@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradlint.static import attributes, calls, containers, hooks, library, modes, modules, overwrites, tensors
+from gradlint.static import attributes, calls, containers, handles, hooks, library, modes, modules, overwrites, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.joins import join_values
 from gradlint.static.machine import Machine
@@ -72,6 +72,8 @@ def _dispatch(
 
 def _append(m: Machine, receiver: ListObj, args: Args) -> Val:
     m.set(receiver, ITEMS, (*content(receiver), args.get(0)))
+    if hooks.is_handle(args.get(0)):
+        m.set(args.get(0), handles.KEPT, receiver)
     attributes.capture_store(m, args.get(0), args.span, "append", m.text(args.span))
     return None
 

@@ -80,11 +80,11 @@ def compute(m: Machine, op: str, inputs: Iterable[Input], span: Span, kind: Kind
     viewed = view and kind == Kind.TENSOR and bool(given) and given[0].flow == Flow.CARRIES
     if viewed and mode.enabled is False and not mode.inference and m.tape.requires[given[0].node] != "no":
         source = given[0].node
-        return m.tape.remake(source, mode.span, m.text(span), m.tape.requires[source], mode.label, mode.cause)
+        return m.tape.remake(source, mode.place(span), m.text(span), m.tape.requires[source], mode.label, mode.cause)
     own = any(g.flow == Flow.CUTS and g.cause not in ("", mode.cause) for g in given)  # that needs no mode to cut
     if mode.enabled is False and kind in (Kind.TENSOR, Kind.UNKNOWN) and given and not own:
         cut = [Input(g.node, Flow.CUTS, mode.cause, g.term, g.product, g.select, reason=mode.entry) for g in given]
-        return m.tape.result(kind, mode.span, m.text(span), mode.label, cut, at=span, gradient=gradient)
+        return m.tape.result(kind, mode.place(span), m.text(span), mode.label, cut, at=span, gradient=gradient)
     return m.tape.result(kind, span, m.text(span), op, given, foreign=foreign, gradient=gradient)
 
 

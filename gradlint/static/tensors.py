@@ -284,7 +284,7 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
     leaf = m.tape.values[old].leaf and m.tape.requires[old] != "no"
     given = [i.node for i in inputs if i.node != old]
     if m.mode.enabled is False and (leaf or m.tape.requires[old] != "no"):
-        _past(m, value, m.mode.label, given, m.mode.cause, m.mode.span, span)
+        _past(m, value, m.mode.label, given, m.mode.cause, m.mode.place(span), span)
         return  # a parameter update: the tensor stays what it is
     moved = "$moved" in value.cells
     if "$alias" in value.cells and not moved:
@@ -297,7 +297,7 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
             Input(i.node, Flow.CARRIES if i.node == old else Flow.CUTS, "" if i.node == old else m.mode.cause)
             for i in inputs
         ]
-        node = m.tape.result(Kind.TENSOR, m.mode.span, m.text(span), m.mode.label, inputs, at=span)
+        node = m.tape.result(Kind.TENSOR, m.mode.place(span), m.text(span), m.mode.label, inputs, at=span)
     else:
         node = m.tape.result(Kind.TENSOR, span, m.text(span), op, inputs)
     m.set(value, NODE, node)

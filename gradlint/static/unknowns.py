@@ -142,7 +142,7 @@ def output_of(m: Machine, model: Unknown, made: Unknown, args: Args) -> None:
     given = [Input(parameters_of(m, model)), *(Input(n) for n in taken)]
     if mode.enabled is False:
         cut = [Input(g.node, Flow.CUTS, "grad-mode") for g in given]
-        made.cells[NODE] = m.tape.result(Kind.UNKNOWN, mode.span, label, mode.label, cut, at=args.span)
+        made.cells[NODE] = m.tape.result(Kind.UNKNOWN, mode.place(args.span), label, mode.label, cut, at=args.span)
     else:
         made.cells[NODE] = m.tape.result(Kind.UNKNOWN, args.span, label, "model", given)
     made.cells[WHOLE] = True

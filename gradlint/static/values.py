@@ -278,6 +278,9 @@ class Super:
         self.receiver = receiver
 
 
+HOOK_RUN = "backward hook"  #: backwards run hooks with gradients off, unless they create a graph
+
+
 class Mode:
     """A grad-mode object: `torch.no_grad()` before or after it is entered. `span` is where it was made."""
 
@@ -292,6 +295,10 @@ class Mode:
         self.span = span
         self.label = label
         self.inference = inference
+
+    def place(self, operation: Span) -> Span:
+        """Where the gradient of an operation is lost: at the switch, or, where nothing in the text switches, at itself."""
+        return operation if self.label == HOOK_RUN else self.span
 
 
 class Raised(Exception):  # noqa: N818 - it is the program's exception, not ours
