@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradlint.engine.graph import CUTS, Graph
+from gradlint.engine.graph import NOTHING, Graph
 from gradlint.tape import Edge, Flow, Span
 
 _MINUS = ("-", "-=")
@@ -32,7 +32,7 @@ def _places(graph: Graph, live: int) -> set[Span]:
 
 def _is_taken_off(graph: Graph, root: int, part: int) -> bool:
     """Whether a minus sign stands before a summand, or before a sum that it is part of."""
-    inside = graph.reach([part], CUTS).intersection(graph.towards(root)) | {part, root}
+    inside = graph.reach([part], NOTHING).intersection(graph.towards(root)) | {part, root}
     return any(
         edge.term and edge.op in _MINUS and edge.src in inside and edge is not graph.into[value][0]
         for value in inside

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gradlint.engine import baselines, paths
 from gradlint.engine.findings import Case, Claim, finding
-from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, is_source
+from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, Way, is_source
 from gradlint.engine.verdict import cut_claim, frontier, name
 from gradlint.finding import Finding
 from gradlint.tape import STOPS, Demand, Edge, Flow, Kind
@@ -65,9 +65,10 @@ def _lost(graph: Graph, part: int) -> bool:
 
 
 def _had_gradient(graph: Graph, value: int) -> bool:
-    """Whether a gradient may have been lost here: not where something unknown gave a tensor of which nothing is known."""
+    """Whether a gradient may have been lost here: not where something unknown gave a tensor, or what need not be one."""
     known = graph.values[value]
-    return is_source(known) and (known.parameter or known.requires_grad == "yes" or not graph.into[value])
+    made = known.kind == Kind.TENSOR and not graph.into[value]
+    return is_source(known) and (known.parameter or known.requires_grad == "yes" or made)
 
 
 def _lost_everywhere(
@@ -263,13 +264,19 @@ def _dead_term(case: Case, demand: Demand, root: int, part: int) -> Finding | No
     if not edges:
         return None
     way = graph.way(edges, root, over=part)
-    if any(edge.flow == Flow.UNKNOWN for edge in way.edges):
-        return None  # of many values one was taken: which, nobody knows
+    if _of_many(graph, way):
+        return None
     remade = [v for v in graph.towards(part) if v in graph.unwanted]
     if remade:
         return hidden(case, demand, root, remade[-1], "warning")
     message = f"{name(case, demand, part)} is a constant in the loss {name(case, demand, root)}"
     return cut_claim(case, demand, way, message, contract="dead-term", likely=not demand.whole)
+
+
+def _of_many(graph: Graph, way: Way) -> bool:
+    """Whether of many values one was taken, nobody knows which."""
+    start = graph.values[way.start]
+    return bool(start.kind == Kind.UNKNOWN and graph.into[start.id]) or any(e.flow == Flow.UNKNOWN for e in way.edges)
 
 
 def hidden_cut(case: Case, demand: Demand, root: int) -> Finding | None:

@@ -281,7 +281,7 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
     storage.refused(m, value, span)
     gradients.overwritten(m, value, [i.node for i in inputs])
     old = value.cells[NODE]
-    leaf = m.tape.values[old].leaf and m.tape.requires[old] != "no"
+    leaf = _is_source(m, value)
     given = [i.node for i in inputs if i.node != old]
     if m.mode.enabled is False and (leaf or m.tape.requires[old] != "no"):
         _past(m, value, m.mode.label, given, m.mode.cause, m.mode.place(span), span)
@@ -302,8 +302,16 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
         node = m.tape.result(Kind.TENSOR, span, m.text(span), op, inputs)
     m.set(value, NODE, node)
     base = value.base
+    if base is not None and m.mode.enabled and _is_source(m, base):
+        return  # that raises as well
     if base is not None and (not moved or value.cells.get("$moved") != "yes"):
         m.set(base, NODE, m.tape.result(Kind.TENSOR, span, m.text(span), op, [Input(base.cells[NODE]), Input(node)]))
+
+
+def _is_source(m: Machine, value: Tensor) -> bool:
+    """Whether a tensor is a leaf that may require grad."""
+    node = value.cells[NODE]
+    return m.tape.values[node].leaf and m.tape.requires[node] != "no"
 
 
 def _past(
