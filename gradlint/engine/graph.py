@@ -97,7 +97,7 @@ class Graph:
         """Leaves made again from a value with a past, that nobody wants a gradient of: the end of a hidden cut."""
         return frozenset(
             v.id for v in self.values
-            if v.remade and v.leaf and v.requires_grad == "yes" and v.id not in self._wanted
+            if v.remade and v.leaf and v.requires_grad == "yes" and v.id not in self._wanted and not self._watched(v.id)
             and any(self.strength[e.src] >= CUTS and self._has_past(e.src) for e in self.into[v.id])
         )  # fmt: skip
 
@@ -116,6 +116,12 @@ class Graph:
             todo += [v for v in same if v not in found]
             found.update(same)
         return found
+
+    def _watched(self, leaf: int) -> bool:
+        """Whether a hook gets gradients of what was computed from a leaf: then a leaf was made for it."""
+        backward = [h for h in self.hooks if h.fired and h.kind not in ("forward", "pre")]
+        got = {v for h in backward for v in (h.value, *(o for c in h.calls for o in c.outputs))}
+        return not got.isdisjoint(self.reach([leaf], CUTS))
 
     def _has_past(self, value: int) -> bool:
         """Whether something was computed, or kept as a parameter: of `nn.Parameter(torch.ones(2, requires_grad=True))` nothing was."""

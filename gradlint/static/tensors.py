@@ -311,7 +311,7 @@ def repoint(m: Machine, value: Tensor, op: str, inputs: list[Input], span: Span)
 def _is_source(m: Machine, value: Tensor) -> bool:
     """Whether a tensor is a leaf that may require grad."""
     node = value.cells[NODE]
-    return m.tape.values[node].leaf and m.tape.requires[node] != "no"
+    return bool(m.tape.values[node].leaf and m.tape.requires[node] != "no")
 
 
 def _past(
