@@ -57,6 +57,9 @@ MAY_RETURN_ITSELF = frozenset((
 ))  # fmt: skip
 
 
+DATA = frozenset(("rebuild", "numpy"))  #: causes that turn data into tensors, and back
+
+
 class Graph:
     """Adjacency and strengths of one tape."""
 
@@ -124,8 +127,21 @@ class Graph:
         return not got.isdisjoint(self.reach([leaf], CUTS))
 
     def _has_past(self, value: int) -> bool:
-        """Whether something was computed, or kept as a parameter: of `nn.Parameter(torch.ones(2, requires_grad=True))` nothing was."""
-        return bool(self.into[value]) or self.values[value].parameter or not self.values[value].leaf
+        """Whether something was computed, or kept as a parameter: of `nn.Parameter(torch.ones(2, requires_grad=True))` nothing was.
+
+        What something unknown gave and `torch.tensor` or NumPy took is data.
+        """
+        made = bool(self.into[value]) or self.values[value].parameter or not self.values[value].leaf
+        if not made or self.strength[value] > CUTS:
+            return made
+        known, causes, todo = {value}, set[str](), [value]
+        while todo:
+            for edge in self.into[todo.pop()]:
+                causes.add(edge.cause)
+                if edge.flow != Flow.UNKNOWN and edge.src not in known:
+                    known.add(edge.src)
+                    todo.append(edge.src)
+        return DATA.isdisjoint(causes) or any(self.values[v].requires_grad == "yes" for v in known)
 
     @cached_property
     def bare(self) -> list[int]:

@@ -19,6 +19,8 @@ YES_OR_NO = frozenset((
 ))  # fmt: skip
 GATHERED = frozenset(("torch.stack()", "torch.cat()", "torch.concat()", "torch.hstack()", "torch.vstack()"))
 TAKEN = frozenset(("torch.sum()", "torch.mean()", ".sum()", ".mean()"))
+#: what people call what a loss is measured from, or weighted with: constants, however they were made so
+CONSTANT = re.compile(r"(^|_)(adv|advantages?|targets?|returns?|rewards?|deltas?|td|baselines?|labels?)(_|$)")
 #: what people call whole numbers, which never require grad
 INTEGERS = re.compile(r"(^|_)(ids?|idx|inds?|index|indices|labels?|tokens?|masks?|classes)$")
 MEANT = frozenset((".item()", ".tolist()", "int()"))  #: written to leave the graph, or to count
@@ -300,7 +302,11 @@ def remade_part(case: Case, demand: Demand, root: int) -> Finding | None:
         past = {
             a for a in graph.towards(edge.src) if graph.values[a].parameter and graph.values[a].requires_grad == "yes"
         }
-        if edge.cause not in STOPS and any(ways.get(a, NOTHING) > ZEROES for a in past):
+        if (
+            edge.cause not in STOPS
+            and not CONSTANT.search(name(case, demand, leaf))
+            and any(ways.get(a, NOTHING) > ZEROES for a in past)
+        ):
             return hidden(case, demand, root, leaf, "warning")
     return None
 
