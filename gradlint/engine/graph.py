@@ -121,10 +121,10 @@ class Graph:
         return found
 
     def _watched(self, leaf: int) -> bool:
-        """Whether a hook gets gradients of what was computed from a leaf: then a leaf was made for it."""
+        """Whether somebody wants a gradient of what was computed from a leaf, or a hook gets it: then a leaf was made for it."""
         backward = [h for h in self.hooks if h.fired and h.kind not in ("forward", "pre")]
         got = {v for h in backward for v in (h.value, *(o for c in h.calls for o in c.outputs))}
-        return not got.isdisjoint(self.reach([leaf], CUTS))
+        return not (got | self._wanted).isdisjoint(self.reach([leaf], CUTS))
 
     def _has_past(self, value: int) -> bool:
         """Whether something was computed, or kept as a parameter: of `nn.Parameter(torch.ones(2, requires_grad=True))` nothing was.
@@ -132,8 +132,10 @@ class Graph:
         What something unknown gave and `torch.tensor` or NumPy took is data.
         """
         made = bool(self.into[value]) or self.values[value].parameter or not self.values[value].leaf
-        if not made or self.strength[value] > CUTS:
-            return made
+        return made and (self.strength[value] > CUTS or not self._is_data(value))
+
+    def _is_data(self, value: int) -> bool:
+        """Whether a value was made of data, and of nothing that is known to require grad."""
         known, causes, todo = {value}, set[str](), [value]
         while todo:
             for edge in self.into[todo.pop()]:
@@ -141,7 +143,7 @@ class Graph:
                 if edge.flow != Flow.UNKNOWN and edge.src not in known:
                     known.add(edge.src)
                     todo.append(edge.src)
-        return DATA.isdisjoint(causes) or any(self.values[v].requires_grad == "yes" for v in known)
+        return not DATA.isdisjoint(causes) and all(self.values[v].requires_grad != "yes" for v in known)
 
     @cached_property
     def bare(self) -> list[int]:

@@ -89,6 +89,9 @@ def use(m: Machine, value: Val, sure: bool = True) -> None:
         return
     overwrites.use(m, value)
     read_at = value.cells.get("$read", MISSING)
+    owner = value.cells.get("$grad_of", MISSING)
+    if isinstance(owner, Tensor):
+        m.tape.wanted.add(owner.cells[NODE])  # by whoever tests first whether it is there, too
     if not isinstance(read_at, tuple):
         _use_kept(m, value, sure)
     elif value.cells.get("$guarded") is not True:
