@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from gradlint.engine.graph import NOTHING, Graph
 from gradlint.tape import Edge, Flow, Span
 
-_MINUS = ("-", "-=")
+_MINUS = frozenset(("-", "-=", ".sub()", ".sub_()", "torch.sub()", ".subtract()", ".subtract_()", "torch.subtract()"))
 
 
 def is_one(graph: Graph, root: int, part: int, alive: Iterable[int]) -> bool:

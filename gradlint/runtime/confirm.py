@@ -153,10 +153,14 @@ class Judge:
         if finding.contract != "dead-hook":
             return None
         hooks = [h for h in self.run.hooks if own(finding).meets(Place.of(h.span))]
-        if hooks and all(h.fired for h in hooks):
-            return Runtime("refuted", None, {"demand": {"kind": "hook", "fired": max(h.fired for h in hooks)}})
-        if any(h.backwards and not h.fired for h in hooks) or (hooks and self._ended_at(finding)):
-            return Runtime("confirmed", None, {"demand": {"kind": "hook", "fired": 0}})
+        if not hooks:
+            return None
+        ended = self._ended_at(finding)  # for want of what it catches, also if it had caught something before
+        fired: dict[str, object] = {"demand": {"kind": "hook", "fired": max(h.fired for h in hooks)}}
+        if all(h.fired for h in hooks) and not ended:
+            return Runtime("refuted", None, fired)
+        if any(h.backwards and not h.fired for h in hooks) or ended:
+            return Runtime("confirmed", None, fired)
         return None
 
     def _constant(self, finding: Finding, executed: list[Execution]) -> Runtime | None:

@@ -80,6 +80,8 @@ class Writer:
         """Values, edges, captures and demands, in order of time."""
         wanted = {n for seen in self.demands for n in seen.targets}
         wanted |= {n for s in self.recording.demands.steps.values() for n in s.given.values()}
+        if any(seen.kind in _HOOKS[1:] and seen.fired for seen in self.demands):  # of which modules, nobody notes
+            wanted |= {n for n in self.order if self.nodes.node(n).flags & REMADE}
         values = [self._value(n, self.nodes.node(n), n in wanted) for n in self.order]
         edges = [edge for n in self.order for edge in self._edges(n, self.nodes.node(n))]
         captures = [c for n in self.order for c in self._captures(n, self.nodes.node(n))]
@@ -139,6 +141,8 @@ class Writer:
                 and cause == self._switched_by(self.recording.mode.switches[node.switch])
             )
             span, op = self._switch(node.switch, own) if by_mode else (own, self._op(node, own))
+            if flow == Flow.CARRIES and node.known is not None:
+                op = node.known.label  # the sign of an operator; of what cuts, the text is told
             direct = self.places.through(node.site) != THROUGH_LIBRARY
             product = bool(row and row.product)
             yield Edge(
