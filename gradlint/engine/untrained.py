@@ -193,7 +193,10 @@ def _overwritten(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding
     if not (idle and demand.closed) or any(graph.unknown[r] for r in demand.roots):
         return None
     used = {a for r in demand.roots for a in graph.towards(r)}
-    given = [c for value in used for c in graph.captures.get(value, ()) if c.before >= 0 and c.before not in used]
+    given = [
+        c for value in used for c in graph.captures.get(value, ())
+        if c.before >= 0 and c.before not in used and graph.into[c.before]
+    ]  # fmt: skip
     for capture in sorted(given, key=lambda c: -c.before):  # the name nearest to the loss
         target = min(graph.sources(capture.before) & idle, default=None)
         in_sight = graph.certain[capture.before] and graph.in_sight(graph.reach([capture.before], CUTS))
