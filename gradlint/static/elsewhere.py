@@ -28,11 +28,12 @@ def forget(m: Machine, made: Instance, method: str, ran: Container[Span]) -> Non
     """Of an object whose method is to be run: what its other methods assign; `ran` are those that its constructor has run.
 
     An object that the constructor made by way of such a method (`self.build_model()`) is there, and stays what it is; so
-    is a container, but who knows what it holds by now.
+    does what it was given and handed on (`self.set_model(model)`), of which nothing is known anyway. A container is there,
+    but who knows what it holds by now.
     """
     for name, has_run in _assigned(made, method, ran).items():
         present = made.cells.get(name, MISSING)
-        if has_run and isinstance(present, Instance):
+        if has_run and isinstance(present, (Instance, Unknown)):
             continue
         if has_run and isinstance(present, (ListObj, DictObj)):
             m.set(present, OPEN, True)
