@@ -67,7 +67,10 @@ def frozen_derivative(case: Case, demand: Demand, root: int) -> Finding | None:
 
 
 def _added(graph: Graph, value: int, ways: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """What a dead value becomes before it is added to something live, each with that; not past a stop, which is meant."""
+    """What a dead value becomes before it is added to something live, each with that; not past a stop, which is meant.
+
+    Nor where the sum reaches the root as data: a residual that only chooses points.
+    """
     todo, seen = [value], {value}
     while todo:
         at = todo.pop()
@@ -77,7 +80,7 @@ def _added(graph: Graph, value: int, ways: dict[int, int]) -> Iterator[tuple[int
             if graph.strength[edge.dst] <= CUTS and edge.dst not in seen:
                 seen.add(edge.dst)
                 todo.append(edge.dst)
-            elif edge.term and graph.strength[edge.dst] > ZEROES:
+            elif edge.term and graph.strength[edge.dst] > ZEROES and ways[edge.dst] > ZEROES:
                 yield from ((at, e.src) for e in graph.into[edge.dst] if e.term and graph.strength[e.src] > ZEROES)
 
 

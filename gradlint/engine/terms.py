@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from gradlint.engine import baselines, paths
 from gradlint.engine.findings import Case, Claim, finding
@@ -96,6 +97,7 @@ def _dead_among(case: Case, demand: Demand, root: int, parts: Sequence[int]) -> 
     """The summands that carry nothing, beside others that do and were not computed from them.
 
     `total += loss if training else loss.item()` in a loop adds both where nobody knows that it is the same way every time.
+    Who asks for the gradient of a residual by name, and stops a part of it, takes that part for data.
     """
     graph = case.graph
     asked = set(demand.targets) if demand.kind == "autograd.grad" else set()
@@ -110,6 +112,7 @@ def _dead_among(case: Case, demand: Demand, root: int, parts: Sequence[int]) -> 
         and not any(a in graph.towards(part) for a in alive)
         and written.isdisjoint(graph.values[v].span for v in _taken_off(graph, part))
         and not baselines.is_one(graph, root, part, alive)
+        and not (asked and _is_stopped(graph, part))
     ]
 
 
@@ -266,7 +269,7 @@ def _dead_term(case: Case, demand: Demand, root: int, part: int) -> Finding | No
     if not edges:
         return None
     way = graph.way(edges, root, over=part)
-    if _of_many(graph, way):
+    if _of_many(graph, way) or _stopped_later(way):
         return None
     remade = [v for v in graph.towards(part) if v in graph.unwanted]
     if remade:
@@ -279,6 +282,12 @@ def _of_many(graph: Graph, way: Way) -> bool:
     """Whether of many values one was taken, nobody knows which."""
     start = graph.values[way.start]
     return bool(start.kind == Kind.UNKNOWN and graph.into[start.id]) or any(e.flow == Flow.UNKNOWN for e in way.edges)
+
+
+def _stopped_later(way: Way) -> bool:
+    """Whether what was lost by an oversight is stopped on purpose further on: data that was chosen, a target."""
+    after = way.edges[way.edges.index(way.frontier) + 1 :] if way.frontier in way.edges else ()
+    return way.frontier.cause not in STOPS and any(e.flow == Flow.CUTS and e.cause in STOPS for e in after)
 
 
 def hidden_cut(case: Case, demand: Demand, root: int) -> Finding | None:
@@ -302,13 +311,17 @@ def remade_part(case: Case, demand: Demand, root: int) -> Finding | None:
         past = {
             a for a in graph.towards(edge.src) if graph.values[a].parameter and graph.values[a].requires_grad == "yes"
         }
-        if (
-            edge.cause not in STOPS
-            and not CONSTANT.search(name(case, demand, leaf))
-            and any(ways.get(a, NOTHING) > ZEROES for a in past)
-        ):
+        meant = edge.cause in STOPS or CONSTANT.search(name(case, demand, leaf)) or _is_input(graph, leaf, past)
+        if not meant and any(ways.get(a, NOTHING) > ZEROES for a in past):
             return hidden(case, demand, root, leaf, "warning")
     return None
+
+
+def _is_input(graph: Graph, leaf: int, past: AbstractSet[int]) -> bool:
+    """Whether the very network that a leaf owes its numbers to takes it in: points that were chosen, frames that were made."""
+    alone = {v for v in graph.reach([leaf], CUTS) if graph.bare[v] <= ZEROES}
+    taken = {e.dst for v in alone for e in graph.out[v]} - alone
+    return any(e.src in past for v in taken for e in graph.into[v])
 
 
 def hidden(case: Case, demand: Demand, root: int, leaf: int, severity: str | None = None) -> Finding | None:

@@ -5,7 +5,21 @@ from __future__ import annotations
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.store import MISSING
-from gradlint.static.values import COPIED, IDENTITY, NODE, Array, DictObj, Instance, ListObj, Tensor, Val, content
+from gradlint.static.unknowns import promoted
+from gradlint.static.values import (
+    COPIED,
+    IDENTITY,
+    NODE,
+    WHOLE,
+    Array,
+    DictObj,
+    Instance,
+    ListObj,
+    Tensor,
+    Unknown,
+    Val,
+    content,
+)  # fmt: skip
 from gradlint.tape import Span
 
 
@@ -36,12 +50,31 @@ def _copy(m: Machine, value: Val, done: dict[int, Val], span: Span) -> Val:
             made = Instance(value.cls, value.span)
             made.args, made.kwargs, made.opaque = value.args, value.kwargs, value.opaque
             m.set(value, COPIED, span)
+        case Unknown():
+            return _copy_unknown(m, value, done, span)
         case _:
             return value
     done[id(value)] = made
     for key, held in list(value.cells.items()):
         if held is not MISSING and key not in (IDENTITY, COPIED):
             made.cells[key] = _copy(m, held, done, span) if not str(key).startswith("$") or key == "$own" else held
+    return made
+
+
+def _copy_unknown(m: Machine, value: Unknown, done: dict[int, Val], span: Span) -> Val:
+    """Another one, of which as little is known: what is done to it is not done to the original."""
+    given = promoted(value)
+    if isinstance(given, Tensor):
+        return _copy_tensor(m, given, done, span)
+    made = Unknown(value.label, value.origin, value.name)
+    node = m.node_of(value)
+    if node is not None:
+        made.cells[NODE] = m.tape.unknown(span, value.label, [node])
+    if WHOLE in value.cells:
+        made.cells[WHOLE] = value.cells[WHOLE]
+    if "$model" in value.cells:
+        made.cells["$model"] = True  # with parameters of its own
+    done[id(value)] = made
     return made
 
 

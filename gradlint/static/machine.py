@@ -374,7 +374,7 @@ class Machine:
 
     def join(self, deltas: Sequence[Delta]) -> None:
         """Apply the join of alternatives."""
-        self.store.join(deltas, self._join_cell)
+        self.store.join(deltas, self._join_cell, NODE)
 
     def _join_cell(self, obj: Obj, key: Key, values: Sequence[Any]) -> Any:
         if key == NODE:

@@ -9,7 +9,7 @@ The store knows neither Python's values nor torch: how two values join is told t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -102,12 +102,17 @@ class Store:
         for obj, key, value in delta.values():
             self.set(obj, key, value)
 
-    def join(self, deltas: Sequence[Delta], joiner: Joiner) -> None:
-        """Apply the join of several alternatives, all relative to the present state."""
+    def join(self, deltas: Sequence[Delta], joiner: Joiner, first: Key) -> None:
+        """Apply the join of several alternatives, all relative to the present state.
+
+        `first` is the cell that is joined before the others: what names are given to is what it has become by then.
+        """
         if len(deltas) == 1:
             self.apply(deltas[0])
             return
-        for held in _touched(deltas):
+        touched = _touched(deltas)
+        early = [held for held in touched if held[0][1] == first]
+        for held in (*early, *(held for held in touched if held[0][1] != first)):
             obj, key, value = held[0]
             present = obj.cells.get(key, MISSING)
             if len(held) == 1 and present is MISSING:  # the local names of a call that one alternative made, most often
@@ -135,7 +140,7 @@ def _unkeep(obj: Obj, key: Key, old: Any, new: Any) -> None:
         obj.cells[key] = old
 
 
-def _touched(deltas: Sequence[Delta]) -> Iterable[list[tuple[Obj, Key, Any]]]:
+def _touched(deltas: Sequence[Delta]) -> Collection[list[tuple[Obj, Key, Any]]]:
     """What the alternatives changed, each with what it holds in those that did."""
     seen: dict[tuple[int, Key], list[tuple[Obj, Key, Any]]] = {}
     for delta in deltas:
