@@ -64,7 +64,7 @@ def nodes_used(m: Machine, value: Val, depth: int = 2) -> list[int]:
         )  # fmt: skip
         return [n for part in parts for n in nodes_used(m, part, depth - 1)]
     held = m.nodes(value, 2)
-    if isinstance(value, Native) and held:  # an attribute that nobody described: something of what the object holds
+    if isinstance(value, Native):  # an attribute that nobody described: something of what the object holds, or anything
         return [m.tape.unknown(m.here(), value.name, held)]
     return held
 
