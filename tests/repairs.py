@@ -46,14 +46,21 @@ def mend(name: str, program: Path, folder: Path) -> Mended:
     copy = folder / program.name
     shutil.copytree(program, copy) if program.is_dir() else shutil.copy(program, copy)
     task = api.Task((str(copy),), Loaded(Config(extend_select=("ALL",)), folder))
-    found = api.run(task).report.findings
+    before = api.run(task).report.findings
     repaired = repair.repair(task, unsafe=True)
     assert repair.write(repaired) == []
     for file in files_of(copy):
         compile(file.read_text(encoding="utf-8"), str(file), "exec")
     again = repair.repair(task, unsafe=True)
     confirmed, seen = arrives(copy, program) if repaired.fixed else (False, "")
-    return Mended(name, found, repaired, again, confirmed, seen)
+    return Mended(name, before, repaired, again, confirmed, seen)
+
+
+def findings(program: Path) -> tuple[Finding, ...]:
+    """What is found in a program, with the repairs that are offered."""
+    return tuple(
+        api.run(api.Task((str(program),), Loaded(Config(extend_select=("ALL",)), program.parent))).report.findings
+    )
 
 
 def arrives(program: Path, original: Path) -> tuple[bool, str]:

@@ -60,10 +60,15 @@ def test_ctrl_c_on_a_real_run(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gradlint", ".", "--output-format", "json"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, text=True) as run:
         os.close(terminal)
-        bar = _read(leader, b"\xe2\x94\x81", seconds=30)  # the bar's line
-        run.send_signal(signal.SIGINT)
-        out, _ = run.communicate(timeout=60)
-    told = bar + _read(leader, b"so far", seconds=5)
+        try:
+            bar = _read(leader, b"\xe2\x94\x81", seconds=30)  # the bar's line
+            run.send_signal(signal.SIGINT)
+            told = bar + _read(
+                leader, b"so far", seconds=60
+            )  # a terminal that nobody reads would stop the bar, and the run with it
+            out, _ = run.communicate(timeout=60)
+        finally:
+            run.kill()
     os.close(leader)
     assert run.returncode == 130
     assert b".py" in bar

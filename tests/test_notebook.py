@@ -223,6 +223,7 @@ def test_a_byte_order_mark_and_windows_line_ends(book: Path) -> None:
     assert findings(book) == [("detach", 3, 5)]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_cells(book: Path) -> None:
     book.write_bytes(written(made(SETUP, CUT, *["x = 1"] * 100_000, DEMAND)))
     begun = time.process_time()
