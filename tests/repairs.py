@@ -45,7 +45,7 @@ def mend(name: str, program: Path, folder: Path) -> Mended:
     """Repair a copy of a program, a file or a folder, below another folder."""
     copy = folder / program.name
     shutil.copytree(program, copy) if program.is_dir() else shutil.copy(program, copy)
-    task = api.Task((str(copy),), Loaded(Config(extend_select=("ALL",)), folder))
+    task = _task(copy)
     before = api.run(task).report.findings
     repaired = repair.repair(task, unsafe=True)
     assert repair.write(repaired) == []
@@ -58,9 +58,11 @@ def mend(name: str, program: Path, folder: Path) -> Mended:
 
 def findings(program: Path) -> tuple[Finding, ...]:
     """What is found in a program, with the repairs that are offered."""
-    return tuple(
-        api.run(api.Task((str(program),), Loaded(Config(extend_select=("ALL",)), program.parent))).report.findings
-    )
+    return tuple(api.run(_task(program)).report.findings)
+
+
+def _task(program: Path) -> api.Task:
+    return api.Task((str(program),), Loaded(Config(extend_select=("ALL",)), program.parent))
 
 
 def arrives(program: Path, original: Path) -> tuple[bool, str]:

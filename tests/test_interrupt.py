@@ -63,9 +63,8 @@ def test_ctrl_c_on_a_real_run(tmp_path: Path) -> None:
         try:
             bar = _read(leader, b"\xe2\x94\x81", seconds=30)  # the bar's line
             run.send_signal(signal.SIGINT)
-            told = bar + _read(
-                leader, b"so far", seconds=60
-            )  # a terminal that nobody reads would stop the bar, and the run with it
+            # a terminal that nobody reads would stop the bar, and the run with it
+            told = bar + _read(leader, b"so far", seconds=60)
             out, _ = run.communicate(timeout=60)
         finally:
             run.kill()

@@ -186,11 +186,18 @@ def _unflagged(case: Case, demand: Demand, best: Mapping[int, int], broken: Coll
     return finding(case, Claim("untrained", "", value.span, message, paths.ended(steps, demand)))
 
 
+def _untouched(graph: Graph, demand: Demand, best: Mapping[int, int]) -> set[int]:
+    """The parameters that no root of a whole run has anything to do with; none where something is unknown of a root."""
+    if not demand.closed or any(graph.unknown[r] for r in demand.roots):
+        return set()
+    return {t for t, strength in best.items() if strength == NOTHING and graph.values[t].requires_grad == "yes"}
+
+
 def _overwritten(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding | None:
     """A loop gives a name to one result after another, and only the last goes on: those before trained nothing."""
     graph = case.graph
-    idle = {t for t, strength in best.items() if strength == NOTHING and graph.values[t].requires_grad == "yes"}
-    if not (idle and demand.closed) or any(graph.unknown[r] for r in demand.roots):
+    idle = _untouched(graph, demand, best)
+    if not idle:
         return None
     used = {a for r in demand.roots for a in graph.towards(r)}
     given = [
@@ -208,9 +215,7 @@ def _overwritten(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding
 def _too_late(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding | None:
     """`total = sum(losses.values())`, and then one more is put among the losses: no total takes it."""
     graph = case.graph
-    idle = {t for t, strength in best.items() if strength == NOTHING and graph.values[t].requires_grad == "yes"}
-    if not (idle and demand.closed) or any(graph.unknown[r] for r in demand.roots):
-        return None
+    idle = _untouched(graph, demand, best)
     totals = {v for root in demand.roots for v in graph.towards(root)}
     for value in sorted(graph.reach(idle, CUTS)):
         target = min(graph.sources(value) & idle, default=None)

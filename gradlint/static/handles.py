@@ -7,7 +7,7 @@ from gradlint.static import program as p
 from gradlint.static.values import ClassObj, DictObj, Instance, ListObj, Method, Val, content, dict_items
 from gradlint.tape import Span
 
-KEPT = "$kept"  #: the list that a handle was appended to; it may have been taken out to be removed
+KEPT = "$kept"  #: the list that a handle was taken out of, to be removed
 
 
 def shared(function: Val, handle: Instance) -> Span | None:

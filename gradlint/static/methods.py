@@ -72,8 +72,6 @@ def _dispatch(
 
 def _append(m: Machine, receiver: ListObj, args: Args) -> Val:
     m.set(receiver, ITEMS, (*content(receiver), args.get(0)))
-    if hooks.is_handle(args.get(0)):
-        m.set(args.get(0), handles.KEPT, receiver)
     attributes.capture_store(m, args.get(0), args.span, "append", m.text(args.span))
     return None
 
@@ -107,6 +105,8 @@ def _pop(m: Machine, receiver: ListObj, args: Args) -> Val:
     if isinstance(index, int) and -len(known) <= index < len(known):
         value = known.pop(index)
         overwrites.take_up(m, value)
+        if hooks.is_handle(value):
+            m.set(value, handles.KEPT, receiver)
         m.set(receiver, ITEMS, tuple(known))
         return value
     if not known and not containers.is_open(receiver):
