@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import jsonschema
@@ -58,7 +59,12 @@ def test_ctrl_c_on_a_real_run(tmp_path: Path) -> None:
         (tmp_path / f"long{n}.py").write_text(LONG, encoding="utf-8")
     leader, terminal = pty.openpty()
     command = [sys.executable, "-m", "gradlint", ".", "--output-format", "json"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, text=True) as run:
+    heard = partial(
+        signal.signal, signal.SIGINT, signal.SIG_DFL
+    )  # a shell's background jobs ignore it, and so would the run
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, text=True, preexec_fn=heard
+    ) as run:
         os.close(terminal)
         try:
             bar = _read(leader, b"\xe2\x94\x81", seconds=30)  # the bar's line
