@@ -6,14 +6,14 @@ all that was called before: those that turn out not to count are left out, those
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gradlint.finding import FileError
 from gradlint.judging import Judged, Judges
-from gradlint.processes import Died, Processes, available
+from gradlint.processes import Died, Processes, apart, available
 from gradlint.static.replay import order
 from gradlint.static.source import Source, shown
 from gradlint.static.units import Begin, Crew, Survey, whole_file
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gradlint.catalog import Catalog
 
 LITTLE = 150_000  #: characters of source that one process has done before another is ready
+LARGE = (
+    4_000_000  #: characters that even one process should not have read itself: it would grow, and could not be replaced
+)
 
 Read = Callable[[Path], str | None]
 
@@ -48,7 +51,7 @@ class _Answer(NamedTuple):
 def crew(sources: Sequence[Source], catalog: Catalog, read: Read, *, jobs: int, facts: bool = False) -> Crew:
     """As many processes as are worth it, at most `jobs`; with `facts` every unit tells what it asked of the disk."""
     number = min(jobs, len(sources))
-    if number > 1 and available() and sum(len(s.held) for s in sources) >= LITTLE:
+    if available() and sum(len(s.held) for s in sources) >= (LITTLE if number > 1 else LARGE):
         return Several(sources, catalog, read, number, facts=facts)
     return Judges(sources, catalog, read, facts=facts)
 
@@ -78,6 +81,12 @@ class Several:
                 yield question.path, Survey(file, error=_death(file, answer))
             elif answer.survey is not None:
                 yield question.path, answer.survey
+
+    def leading(self, surveys: Mapping[Path, Survey]) -> set[Span]:
+        """The definitions of a project that can lead to a demand; what had to be known for it goes with a process."""
+        from gradlint.static import reaching
+
+        return apart(lambda: reaching.leading(surveys))
 
     def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Judged]]:
         """The runs of some files as scripts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +51,10 @@ class Judges:
     def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
         """What the texts of some files say."""
         return self._crew.survey(paths, begin)
+
+    def leading(self, surveys: Mapping[Path, Survey]) -> set[Span]:
+        """The definitions of a project that can lead to a demand."""
+        return self._crew.leading(surveys)
 
     def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Judged]]:
         """The runs of some files as scripts."""

@@ -157,6 +157,10 @@ class Remembering:
                 self._keep(self._survey_of(path), path, survey, [survey])
             yield path, survey
 
+    def leading(self, surveys: Mapping[Path, Survey]) -> set[Span]:
+        """The definitions of a project that can lead to a demand."""
+        return self._crew("main").leading(surveys)
+
     def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Judged]]:
         """The runs of some files as scripts."""
         missing: list[Path] = []

@@ -1,12 +1,14 @@
 """Processes that answer questions: forked, fed one question at a time, and found when they die.
 
-Knows nothing of what is asked. Where processes cannot be forked there are none (`available`).
+Knows nothing of what is asked. One that has grown is replaced between two questions, for Python gives little back.
+Where processes cannot be forked there are none (`available`).
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -14,6 +16,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
+
+GROWTH = 64  #: MiB that a process may grow before it is replaced
 
 A = TypeVar("A")  #: a question
 B = TypeVar("B")  #: its answer
@@ -42,19 +46,31 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def apart(work: Callable[[], B]) -> B:
+    """What `work` returns, done in a process of its own; here if that process is killed."""
+    processes: Processes[None, B] = Processes(1, lambda: lambda _: work())
+    try:
+        ((_, answer),) = processes.answers([None], lambda _: None)
+    finally:
+        processes.close()
+    return work() if isinstance(answer, Died) else answer
+
+
 class Processes(Generic[A, B]):
     """A number of processes; `prepare` runs in each of them, before its first question, and returns what answers."""
 
     def __init__(self, number: int, prepare: Callable[[], Work[A, B]]) -> None:
         self._prepare = prepare
+        self._number = number
         self._workers: list[_Worker[A]] = []
-        for _ in range(number):
-            self._hire()
+        self._hire()
 
     def answers(self, questions: Sequence[A], begin: Callable[[A], None]) -> Iterator[tuple[A, B | Died]]:
         """Every question with its answer, as they come; `begin` is told when one is handed out."""
         todo = list(reversed(questions))
         while todo or any(w.busy for w in self._workers):
+            if todo:
+                self._hire()
             for worker in self._workers:
                 if todo and not worker.busy:
                     begin(todo[-1])
@@ -70,18 +86,22 @@ class Processes(Generic[A, B]):
             worker = busy[ready]  # type: ignore[index]
             question = worker.asked.pop()
             try:
-                answer = worker.ours.recv()
+                answer, leaves = worker.ours.recv()
             except (EOFError, ConnectionResetError):
                 worker.process.join()
+                answer, leaves = Died(worker.process.exitcode), True
+            if leaves:
+                worker.process.join()
+                worker.ours.close()
                 self._workers.remove(worker)
-                answer = Died(worker.process.exitcode)
-                self._hire()
             if isinstance(answer, BaseException):
                 raise answer
             yield question, answer
 
     def _hire(self) -> None:
-        self._workers.append(_Worker(self._prepare, [w.ours for w in self._workers]))
+        """Have as many processes as there should be."""
+        while len(self._workers) < self._number:
+            self._workers.append(_Worker(self._prepare, [w.ours for w in self._workers]))
 
     def close(self) -> None:
         """End all processes, whatever they are doing."""
@@ -124,7 +144,7 @@ def _serve(prepare: Callable[[], Work[A, object]], pipe: Connection, inherited: 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for connection in inherited:  # else the end of the asking process would not be noticed
         connection.close()
-    work = prepare()
+    work, start = prepare(), _peak()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             question = pipe.recv()
@@ -132,4 +152,17 @@ def _serve(prepare: Callable[[], Work[A, object]], pipe: Connection, inherited: 
                 answer = work(question)
             except Exception as error:
                 answer = error
-            pipe.send(answer)
+            grown = _peak() > start + GROWTH
+            pipe.send((answer, grown))
+            if grown:
+                return
+
+
+def _peak() -> float:
+    """The most memory that this process has had, in MiB; 0 where that is not told."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

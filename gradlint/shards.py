@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
@@ -26,10 +26,11 @@ from gradlint.discovery import Patterns, absolute
 from gradlint.judging import Judged
 from gradlint.projects import Part
 from gradlint.report import Tool
+from gradlint.static import reaching
 from gradlint.static.reaching import narrowed
 from gradlint.static.replay import around, order
 from gradlint.static.source import Source
-from gradlint.static.units import Begin, Survey
+from gradlint.static.units import Begin, Hints, Survey, hints, packed
 from gradlint.tape import Span
 
 
@@ -136,8 +137,8 @@ def _piece(ready: api.Prepared, share: Sequence[Source], jobs: int, watch: Watch
         wholes = dict(workers.whole([p for p, s in surveys.items() if s.guarded or s.acts], begin))
         certain = {span for path, ran in wholes.items() if surveys[path].guarded for span in ran.called}
         surveys |= around(workers, surveys)
-        known = narrowed(surveys)
-        named = {s.path: known[s.path] for s in share if s.named and surveys[s.path].read}
+        leading = workers.leading(surveys)
+        named = {s.path: narrowed(surveys[s.path], leading) for s in share if s.named and surveys[s.path].read}
         workers.expect(named, certain, every=True)
         rests = {path: list(workers.rest(path, survey, certain, every=True)) for path, survey in named.items()}
     return _moved(Piece(_text(surveys), _text(wholes), _text(rests)), _relative)  # type: ignore[arg-type]
@@ -262,6 +263,10 @@ class Recorded:
         """What the texts of some files say."""
         return ((path, self._surveys[path]) for path in paths)
 
+    def leading(self, surveys: Mapping[Path, Survey]) -> set[Span]:
+        """The definitions of a project that can lead to a demand."""
+        return reaching.leading(surveys)
+
     def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Judged]]:
         """The runs of some files as scripts."""
         return ((path, self._wholes[path]) for path in paths)
@@ -295,10 +300,16 @@ def _moved(piece: Piece, to: type[str] | object) -> Piece:
         to(path): msgspec.structs.replace(
             survey,
             imports=tuple(map(to, survey.imports)),
-            bound=tuple((name, to(home)) for name, home in survey.bound),
+            hints=_hints(survey, to),
         )
         for path, survey in piece.surveys.items()
     }
     for ran in (*piece.wholes.values(), *(ran for runs in piece.rests.values() for ran in runs)):
         ran.context = set(map(to, ran.context))
     return Piece(surveys, {to(p): ran for p, ran in piece.wholes.items()}, {to(p): r for p, r in piece.rests.items()})
+
+
+def _hints(survey: Survey, to: Callable[[str], str]) -> bytes | Hints:
+    known = hints(survey)
+    bound = tuple((name, to(home)) for name, home in known.bound)
+    return packed(msgspec.structs.replace(known, bound=bound)) if survey.hints else b""

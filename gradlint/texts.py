@@ -5,7 +5,6 @@ A notebook is the text of its module here; what is told of it at the end is told
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -105,9 +104,14 @@ class Texts:
 
 
 def parses(text: str) -> bool:
-    """Whether this Python reads it; what it does not may still be newer syntax, which libcst knows."""
+    """Whether this Python reads it; what it does not may still be newer syntax, which libcst knows.
+
+    `symtable` parses as `ast` does and makes no tree of Python objects, which takes most of the time there.
+    """
+    from symtable import symtable
+
     try:
-        ast.parse(text)
+        symtable(text, "<text>", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

@@ -24,10 +24,11 @@ def leading(root: Path, files: dict[str, str], demands: tuple[str, ...] = ()) ->
     sources = [Source(name, root / name, text) for name, text in files.items()]
     crew = Alone(sources, Catalog.load((), demands), lambda _: None)
     surveys = dict(crew.survey([s.path for s in sources], lambda _: None))
+    found = crew.leading(surveys | around(crew, surveys))
     spans = [
         span
-        for survey in narrowed(surveys | around(crew, surveys)).values()
-        for wanted in survey.wanted
+        for survey in surveys.values()
+        for wanted in narrowed(survey, found).wanted
         for span in (wanted.methods if wanted.methods is not None else (wanted.span,))
     ]
     return {f"{s.file}:{files[s.file].splitlines()[s.line - 1][s.column - 1 : s.end_column - 1]}" for s in spans}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradlint.static import reaching
 from gradlint.static.entries import Runs
 from gradlint.static.imports import Project
 from gradlint.static.source import Source
@@ -43,6 +44,10 @@ class Alone:
         for path in paths:
             begin(path)
             yield path, self.runs.survey(path)
+
+    def leading(self, surveys: Mapping[Path, Survey]) -> set[Span]:
+        """The definitions of a project that can lead to a demand."""
+        return reaching.leading(surveys)
 
     def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Ran]]:
         """The runs of some files as scripts."""

@@ -45,7 +45,7 @@ from gradlint.static.replay import order
 from gradlint.static.sites import dotted
 from gradlint.static.source import Source
 from gradlint.static.store import MISSING
-from gradlint.static.units import Ran, Survey, Wanted, whole_file
+from gradlint.static.units import Hints, Ran, Survey, Wanted, packed, whole_file
 from gradlint.static.values import (
     ClassObj,
     Frame,
@@ -93,6 +93,12 @@ class Runs:
         known, asking = self._libraries.known(
             tuple(mentions.imported(outline.import_statements)), lambda name: self.project.find(path, (name,)) is None
         )
+        hints = Hints(
+            parts=tuple(outline.parts(known)),
+            bound=tuple(self._bound(path, outline)),
+            classes=tuple(outline.classes()),
+            asking=tuple(sorted(asking)),
+        )
         return Survey(
             source.file,
             read=True,
@@ -100,10 +106,7 @@ class Runs:
             guarded=outline.guarded(),
             acts=outline.acts(packaged=self.project.disk.is_file(path.parent / "__init__.py")),
             wanted=tuple(outline.wanted()) if source.named else (),
-            parts=tuple(outline.parts(known)),
-            bound=tuple(self._bound(path, outline)),
-            bases=tuple(dict.fromkeys(outline.bases())),
-            asking=tuple(sorted(asking)),
+            hints=packed(hints),
             sites=outline.sites() if source.named else [],
         )
 

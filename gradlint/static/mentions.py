@@ -39,7 +39,8 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Mentions(msgspec.Struct, frozen=True):
-    """Of one function. `keeps`: an attribute, the name of what is put there, whether that is called first.
+    """Of one function. `keeps`: an attribute, whether of the object itself, the name of what is put there, whether that is
+    called first.
 
     A name that the function binds itself says nothing of what is kept, a parameter nothing of what is used, and neither
     does a type: the machine gives no argument a value for its type.
@@ -48,8 +49,9 @@ class Mentions(msgspec.Struct, frozen=True):
     asks: bool  #: for a gradient
     minds: bool  #: asks nobody, but something is wrong with certain arguments: NumPy on what requires grad, a hook too late
     uses: tuple[str, ...]  #: names, and what is read from a name that the function does not bind: it may be a module
-    reads: tuple[str, ...] = ()  #: attributes, of whatever
-    keeps: tuple[tuple[str, str, bool], ...] = ()
+    reads: tuple[str, ...] = ()  #: attributes, of whatever but the object itself
+    own: tuple[str, ...] = ()  #: attributes of the object itself, `super()` included
+    keeps: tuple[tuple[str, bool, str, bool], ...] = ()
 
 
 def imported(imports: Iterable[ast.Import | ast.ImportFrom]) -> Iterator[tuple[str, str]]:
@@ -71,14 +73,16 @@ def mentions(function: Function, qualname: str, known: Known) -> Mentions:
     """What a function mentions, its inner functions and decorators included."""
     uses: set[str] = set()
     reads: set[str] = set()
+    own: set[str] = set()
     bound: set[str] = set()
     rooted: list[tuple[str, str]] = []
-    kept: list[tuple[str, str, bool]] = []
+    kept: list[tuple[str, bool, str, bool]] = []
+    method = "." in qualname
     asks = function.name in known.called
     minds = names_a_loss(qualname)
     for node in nodes.run(function):
         if isinstance(node, ast.Attribute):
-            reads.add(node.attr)
+            (own if method and _is_own(node.value) else reads).add(node.attr)
             rooted += ((root, node.attr) for root in _root(node))
             asks = asks or node.attr in _ASKING
             minds = minds or _minds(node)
@@ -90,13 +94,21 @@ def mentions(function: Function, qualname: str, known: Known) -> Mentions:
             minds = minds or _converts(node, known.arrays)
         elif isinstance(node, ast.Assign):
             kept += _kept(node)
-    asks = asks or not (uses | reads).isdisjoint(known.asking)
+    asks = asks or not (uses | reads | own).isdisjoint(known.asking)
     outside = {node.id for part in _around(function) for node in nodes.run(part) if isinstance(node, ast.Name)}
     uses -= {parameter.arg for parameter in _parameters(function.args)} - outside
     bound -= outside  # `def f(step=step)`
     uses |= {name for root, name in rooted if root not in bound}
-    keeps = dict.fromkeys(keep for keep in kept if keep[1] not in bound)
-    return Mentions(asks, minds, tuple(sorted(uses)), tuple(sorted(reads)), tuple(keeps))
+    keeps = dict.fromkeys(keep for keep in kept if keep[2] not in bound)
+    return Mentions(asks, minds, tuple(sorted(uses)), tuple(sorted(reads)), tuple(sorted(own)), tuple(keeps))
+
+
+def _is_own(base: ast.expr) -> bool:
+    """Whether something is the object itself, or what its bases make of it: `self`, `cls`, `super()`."""
+    if isinstance(base, ast.Call):
+        base = base.func
+        return isinstance(base, ast.Name) and base.id == "super"
+    return isinstance(base, ast.Name) and base.id in ("self", "cls")
 
 
 def _around(function: Function) -> Iterator[ast.expr]:
@@ -138,11 +150,12 @@ def _converts(call: ast.Call, arrays: Collection[str]) -> bool:
     )
 
 
-def _kept(node: ast.Assign) -> Iterator[tuple[str, str, bool]]:
+def _kept(node: ast.Assign) -> Iterator[tuple[str, bool, str, bool]]:
     """`self.attribute = name`, `self.attribute = Class(...)`."""
     value = node.value
     called = isinstance(value, ast.Call)
     named = value.func if isinstance(value, ast.Call) else value
     name = named.id if isinstance(named, ast.Name) else f".{named.attr}" if isinstance(named, ast.Attribute) else ""
     if name:
-        yield from ((target.attr, name, called) for target in node.targets if isinstance(target, ast.Attribute))
+        targets = (target for target in node.targets if isinstance(target, ast.Attribute))
+        yield from ((target.attr, _is_own(target.value), name, called) for target in targets)

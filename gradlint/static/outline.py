@@ -76,11 +76,11 @@ class Outline:
                 parts = tuple(statement.module.split(".")) if statement.module else ()
                 yield from ((a.asname or a.name, parts, statement.level, a.name) for a in statement.names)
 
-    def bases(self) -> Iterator[str]:
-        """The names of the bases of the classes."""
+    def classes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The names of the classes, with those of their bases."""
         for node in _definitions(self._body):
             if isinstance(node, ast.ClassDef):
-                yield from (_dotted(base).rpartition(".")[2] for base in node.bases)
+                yield node.name, tuple(_dotted(base).rpartition(".")[2] for base in node.bases)
 
     def parts(self, known: Known) -> Iterator[Part]:
         """What the functions and methods mention."""
@@ -89,7 +89,15 @@ class Outline:
             for function in _methods(node) if isinstance(node, ast.ClassDef) else (node,):
                 told = mentions(function, f"{owner}.{function.name}" if owner else function.name, known)
                 yield Part(
-                    self._name(function), function.name, owner, told.asks, told.minds, told.uses, told.reads, told.keeps
+                    self._name(function),
+                    function.name,
+                    owner,
+                    told.asks,
+                    told.minds,
+                    told.uses,
+                    told.reads,
+                    told.own,
+                    told.keeps,
                 )
 
     def wanted(self) -> Iterator[Wanted]:

@@ -8,15 +8,19 @@ away names lead there from everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import msgspec
 
-from gradlint.static.units import Part, Survey, Wanted
+from gradlint.static.units import Hints, Part, Survey, Wanted, hints
 from gradlint.tape import Span
 
 NEAR = 2  #: how many calls away it counts what a function minds
+FAR = 6  #: how many calls away from a demand a run by itself still tells something
+
+ANYBODY = ""  #: stands for the class of an object of which nothing is known
 
 Begins = Callable[[Part], bool]  #: whether a search begins at a function
 
@@ -24,14 +28,11 @@ Begins = Callable[[Part], bool]  #: whether a search begins at a function
 class _File:
     """What is known of one file so far."""
 
-    def __init__(self, parts: Sequence[Part], begins: Begins) -> None:
-        self.open = [part for part in parts if not begins(part)]
+    def __init__(self, parts: list[Part]) -> None:
+        self.open = parts  #: of which nothing is known
         self.names: set[str] = set()  #: of functions and classes that lead to a demand
         self.attributes: set[str] = set()  #: under which methods and held objects do
         self.classes: set[str] = set()  #: those of them that are made or called as a whole
-        for part in parts:
-            if begins(part):
-                self.add(part)
 
     def add(self, part: Part) -> None:
         """A definition leads to a demand."""
@@ -44,23 +45,23 @@ class _File:
             self.attributes.add(part.name)
 
 
-def narrowed(surveys: Mapping[Path, Survey]) -> dict[Path, Survey]:
-    """The surveys, with nothing wanted but what can lead to a demand."""
-    named = {path.as_posix(): survey for path, survey in surveys.items()}
+def leading(surveys: Mapping[Path, Survey]) -> set[Span]:
+    """The places of the names of all definitions that can lead to a demand."""
+    named = {path.as_posix(): hints(survey) for path, survey in surveys.items()}
     seen = _seen(named)
-    leading = _Search(named, seen, lambda part: part.asks, asking=True).leading()
-    leading |= _Search(named, seen, lambda part: part.minds).leading(NEAR)
-    return {path: _only(survey, leading) for path, survey in surveys.items()}
+    asking = _Search(named, seen, lambda part: part.asks, asking=True).leading(FAR)
+    return asking | _Search(named, seen, lambda part: part.minds).leading(NEAR)
 
 
-def _only(survey: Survey, leading: set[Span]) -> Survey:
-    if not survey.parts:
+def narrowed(survey: Survey, leading: AbstractSet[Span]) -> Survey:
+    """A survey, with nothing wanted but what can lead to a demand."""
+    if not survey.hints:
         return survey
     wanted = tuple(w for given in survey.wanted if (w := _part(given, leading)) is not None)
-    return msgspec.structs.replace(survey, wanted=wanted, parts=(), bound=(), bases=(), asking=())
+    return msgspec.structs.replace(survey, wanted=wanted, hints=b"")
 
 
-def _part(wanted: Wanted, leading: set[Span]) -> Wanted | None:
+def _part(wanted: Wanted, leading: AbstractSet[Span]) -> Wanted | None:
     """A definition with only the methods that are wanted."""
     if wanted.methods is None:
         return wanted if wanted.span in leading else None
@@ -72,11 +73,16 @@ class _Search:
     """From some functions to all that lead there; with `asking` also from the objects of libraries that ask when they are called."""
 
     def __init__(
-        self, surveys: Mapping[str, Survey], seen: Mapping[str, set[str]], begins: Begins, *, asking: bool = False
+        self, surveys: Mapping[str, Hints], seen: Mapping[str, set[str]], begins: Begins, *, asking: bool = False
     ) -> None:
         self._surveys, self._seen = surveys, seen
-        self._files = {path: _File(survey.parts, begins) for path, survey in surveys.items()}
-        self._found = {part.span for survey in surveys.values() for part in survey.parts if begins(part)}
+        self._files = {path: _File([p for p in survey.parts if not begins(p)]) for path, survey in surveys.items()}
+        self._families = _Families(surveys, seen)
+        self._found: set[Span] = set()
+        #: attributes that lead on, with the class that has them: the files where that is so
+        self._owned: dict[tuple[str, str], set[str]] = {}
+        for path, survey in surveys.items():
+            self._add(path, filter(begins, survey.parts))
         for path, file in self._files.items() if asking else ():
             file.classes.update(surveys[path].asking)
 
@@ -88,21 +94,43 @@ class _Search:
 
     def _step(self) -> bool:
         """One call further; whether there is more."""
-        more = [(file, *self._more(path, file)) for path, file in self._files.items() if file.open]
-        for file, parts, kept in more:
-            for part in parts:
-                file.add(part)
-                self._found.add(part.span)
-            file.attributes |= kept
+        more = [(path, file, *self._more(path, file)) for path, file in self._files.items() if file.open]
+        for path, file, parts, kept in more:
+            self._add(path, parts)
+            for owner, name in kept:
+                file.attributes.add(name)
+                self._owned.setdefault((owner, name), set()).add(path)
             if parts:
                 file.open = [part for part in file.open if part.span not in self._found]
-        return any(parts or kept for _, parts, kept in more)
+        return any(parts or kept for _, _, parts, kept in more)
 
-    def _more(self, path: str, file: _File) -> tuple[list[Part], set[str]]:
+    def _add(self, path: str, parts: Iterable[Part]) -> None:
+        """Definitions of a file that lead to a demand."""
+        for part in parts:
+            self._files[path].add(part)
+            self._found.add(part.span)
+            if part.owner:
+                self._owned.setdefault((part.owner, part.name), set()).add(path)
+
+    def _more(self, path: str, file: _File) -> tuple[list[Part], set[tuple[str, str]]]:
         """The functions of a file that lead on, as is known now, and the attributes that hold what does."""
         names, attributes, classes = (self._all(path, what) for what in ("names", "attributes", "classes"))
-        parts = [p for p in file.open if not (names.isdisjoint(p.uses) and attributes.isdisjoint(p.reads))]
-        return parts, set(_kept(self._surveys[path].parts, names, attributes, classes)) - file.attributes
+        parts = [
+            p
+            for p in file.open
+            if not (names.isdisjoint(p.uses) and attributes.isdisjoint(p.reads))
+            or (not attributes.isdisjoint(p.own) and self._own(path, p, attributes))
+        ]
+        kept = set(_kept(self._surveys[path].parts, names, attributes, classes))
+        return parts, {held for held in kept if path not in self._owned.get(held, ())}
+
+    def _own(self, path: str, part: Part, attributes: set[str]) -> bool:
+        """Whether one of the attributes that a method reads from its own object leads to a demand."""
+        told = (
+            (cls, name) for name in attributes.intersection(part.own) for cls in self._families.of(path, part.owner)
+        )
+        homes = (self._owned.get(held, ()) for held in told)
+        return any(path in files or not self._seen[path].isdisjoint(files) for files in homes)
 
     def _all(self, path: str, what: str) -> set[str]:
         """What a file and those it sees know."""
@@ -110,17 +138,56 @@ class _Search:
         return known.union(*(getattr(self._files[other], what) for other in self._seen[path]))
 
 
-def _kept(parts: Iterable[Part], names: set[str], attributes: set[str], classes: set[str]) -> Iterable[str]:
-    """The attributes that hold what leads to a demand."""
+def _kept(parts: Iterable[Part], names: set[str], attributes: set[str], classes: set[str]) -> Iterable[tuple[str, str]]:
+    """The attributes that hold what leads to a demand, each with the class that keeps it."""
     held = {*names, *(f".{name}" for name in names | attributes)}
     made = {*classes, *(f".{name}" for name in classes)}
-    return (attribute for part in parts for attribute, name, called in part.keeps if name in (made if called else held))
+    return (
+        (part.owner if own else ANYBODY, attribute)
+        for part in parts
+        for attribute, own, name, called in part.keeps
+        if name in (made if called else held)
+    )
+
+
+class _Families:
+    """The classes whose attributes an object's own methods may meet: its own, its bases, those that derive from it in its file."""
+
+    def __init__(self, surveys: Mapping[str, Hints], seen: Mapping[str, set[str]]) -> None:
+        self._surveys, self._seen = surveys, seen
+        self._homes: dict[str, list[tuple[str, tuple[str, ...]]]] = {}  #: name of a class -> where, its bases
+        for path, survey in surveys.items():
+            for name, bases in survey.classes:
+                self._homes.setdefault(name, []).append((path, bases))
+        self._known: dict[tuple[str, str], set[str]] = {}
+
+    def of(self, path: str, owner: str) -> set[str]:
+        """The names of the relatives of a class that a file defines."""
+        key = path, owner
+        if key not in self._known:
+            self._known[key] = self._above(path, owner) | self._below(path, owner) | {ANYBODY}
+        return self._known[key]
+
+    def _above(self, path: str, owner: str) -> set[str]:
+        found, todo = {owner}, [owner]
+        while todo:
+            homes = self._homes.get(todo.pop(), ())
+            more = {base for home, bases in homes if home == path or home in self._seen[path] for base in bases} - found
+            found |= more
+            todo += more
+        return found
+
+    def _below(self, path: str, owner: str) -> set[str]:
+        found = {owner}
+        while more := {n for n, bases in self._surveys[path].classes if n not in found and not found.isdisjoint(bases)}:
+            found |= more
+        return found
 
 
 # --- what a file sees ------------------------------------------------------------------------------------------------
 
 
-def _seen(surveys: Mapping[str, Survey]) -> dict[str, set[str]]:
+def _seen(surveys: Mapping[str, Hints]) -> dict[str, set[str]]:
     """For every file the others whose names mean something in it."""
     bound = {path: dict(survey.bound) for path, survey in surveys.items()}
     direct = {path: {_home(bound, home, name) for name, home in survey.bound} for path, survey in surveys.items()}
@@ -131,10 +198,12 @@ def _seen(surveys: Mapping[str, Survey]) -> dict[str, set[str]]:
     }
 
 
-def _below(path: str, survey: Survey, bound: Mapping[str, Mapping[str, str]], direct: set[str]) -> Iterator[str]:
+def _below(path: str, known: Hints, bound: Mapping[str, Mapping[str, str]], direct: set[str]) -> Iterator[str]:
     """The files whose names are names of a file as well: those of bases, and what a package hands on."""
-    yield from (_home(bound, bound[path][name], name) for name in survey.bases if name in bound[path])
-    yield from (home for name, home in survey.bound if name == "*")
+    yield from (
+        _home(bound, bound[path][name], name) for _, bases in known.classes for name in bases if name in bound[path]
+    )
+    yield from (home for name, home in known.bound if name == "*")
     if path.endswith("/__init__.py"):
         yield from direct
 

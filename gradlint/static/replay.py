@@ -70,8 +70,8 @@ class Replay:
     def _surveys(self) -> None:
         surveys = dict(self.crew.survey(self.paths, self._begin))
         surveys |= dict(self.crew.survey(self.callers, lambda _: None))
-        known = narrowed(surveys | around(self.crew, surveys))
-        self.surveys = {path: known[path] for path in (*self.paths, *self.callers)}
+        leading = self.crew.leading(surveys | around(self.crew, surveys))
+        self.surveys = {path: narrowed(surveys[path], leading) for path in (*self.paths, *self.callers)}
         for path in self.paths:
             if not self.surveys[path].read:
                 del self.left[path]

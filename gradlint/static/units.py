@@ -6,7 +6,8 @@ is told by `replay`; running them is for `entries`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol
@@ -39,9 +40,19 @@ class Part(msgspec.Struct, frozen=True):
     minds: bool  #: see `mentions`
     uses: tuple[str, ...]
     reads: tuple[str, ...]
-    keeps: tuple[
-        tuple[str, str, bool], ...
-    ]  #: an attribute, the name of what is put there (`.name` for an attribute), whether that is called first
+    own: tuple[str, ...]
+    #: an attribute, whether of the object itself, the name of what is put there (`.name` for an attribute), whether that is
+    #: called first
+    keeps: tuple[tuple[str, bool, str, bool], ...]
+
+
+class Hints(msgspec.Struct, frozen=True):
+    """By which names the definitions of a file may come to a demand; they are needed once, see `reaching`."""
+
+    parts: tuple[Part, ...] = ()  #: its functions and methods; none if nothing is known of them
+    bound: tuple[tuple[str, str], ...] = ()  #: names that imports bind, with the project files they come from
+    classes: tuple[tuple[str, tuple[str, ...]], ...] = ()  #: its classes, with the names of their bases
+    asking: tuple[str, ...] = ()  #: names of library objects that ask when they are called
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -54,10 +65,7 @@ class Survey(msgspec.Struct, frozen=True):
     guarded: bool = False  #: has an `if __name__ == ...`
     acts: bool = False  #: does something when it is run
     wanted: tuple[Wanted, ...] = ()
-    parts: tuple[Part, ...] = ()  #: the functions and methods of `wanted`; empty if nothing is known of them
-    bound: tuple[tuple[str, str], ...] = ()  #: names that imports bind, with the project files they come from
-    bases: tuple[str, ...] = ()  #: names of the bases of its classes
-    asking: tuple[str, ...] = ()  #: names of library objects that ask when they are called
+    hints: bytes | Hints = b""  #: deflated: those of a large project take more room than all else that is known of it
     sites: list[tuple[Span, str]] = []
     asked: dict[str, str] = {}  #: path -> what lay there: what the search for modules asked of the disk
 
@@ -81,6 +89,21 @@ class Ran(msgspec.Struct):
     tape: Tape | None = None
 
 
+def packed(hints: Hints) -> bytes | Hints:
+    """Hints to be kept; they stay as they are where the path of a file is not to be encoded."""
+    try:
+        return zlib.compress(msgspec.msgpack.encode(hints), 1)
+    except UnicodeEncodeError:
+        return hints
+
+
+def hints(survey: Survey) -> Hints:
+    """The hints of a survey."""
+    if isinstance(survey.hints, Hints):
+        return survey.hints
+    return msgspec.msgpack.decode(zlib.decompress(survey.hints), type=Hints) if survey.hints else Hints()
+
+
 def whole_file(file: str) -> Span:
     """The key of a run of a module."""
     return Span(file, 0, 0, 0, 0)
@@ -96,6 +119,9 @@ class Crew(Protocol):
 
     def survey(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Survey]]:
         """What the texts of some files say."""
+
+    def leading(self, surveys: Mapping[Path, Survey]) -> set[Span]:
+        """The definitions of a project that can lead to a demand."""
 
     def whole(self, paths: Sequence[Path], begin: Begin) -> Iterator[tuple[Path, Ran]]:
         """The runs of some files as scripts."""
