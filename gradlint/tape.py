@@ -218,7 +218,14 @@ class Note(msgspec.Struct, frozen=True):
     """Something the program wrote that does not do what it says: a flag nobody reads, a capture that is overwritten."""
 
     kind: Literal[
-        "module-flag", "misspelt-flag", "overwritten", "written-view", "written-leaf", "exchanged", "unregistered"
+        "module-flag",
+        "misspelt-flag",
+        "overwritten",
+        "written-view",
+        "written-leaf",
+        "exchanged",
+        "unregistered",
+        "unstepped",
     ]
     span: Span
     label: str
@@ -228,6 +235,7 @@ class Note(msgspec.Struct, frozen=True):
     use: Span | None = None  #: where the program relies on it
     use_label: str = ""
     made: Span | None = None  #: where the layer that overwrites was set up to do so
+    stack: tuple[Span, ...] = ()  #: the calls inside of which it was written, as far as they tell something
 
 
 class Tape(msgspec.Struct):

@@ -67,7 +67,8 @@ def off_path(case: Case, demand: Demand, target: int) -> Finding | None:
     if _edge_case(demand, graph.values[target].span):
         return None
     message = f"{root} was not computed from {asked}"
-    steps = paths.ended([capture, *_filled(graph, target, demand), *_instead(graph, target, demand)], demand)
+    instead = _ignored(graph, target, demand) or _instead(graph, target, demand)
+    steps = paths.ended([capture, *_filled(graph, target, demand), *instead], demand)
     return finding(case, Claim("off-path", "", place, message, steps, likely=not demand.certain))
 
 
@@ -99,6 +100,22 @@ def _instead(graph: Graph, target: int, demand: Demand) -> list[Step]:
     return [
         paths.step("cause", place, note) for place in (*_handed(graph, target, demand, first), first.at or first.span)
     ]
+
+
+def _ignored(graph: Graph, target: int, demand: Demand) -> list[Step]:
+    """What a function that was given the target computes the root from instead: it does nothing with its argument."""
+    if graph.out[target]:
+        return []
+    used = {a for root in demand.roots for a in graph.towards(root)}
+    given = [c for c in graph.captures.get(target, ()) if c.kind == "argument" and c.time <= demand.time]
+    returned = sorted((c for v in used for c in graph.captures.get(v, ()) if c.kind == "return"), key=lambda c: c.time)
+    for argument in given:
+        end = next((c for c in returned if c.span == argument.span and c.time > argument.time), None)
+        if end is not None:
+            inside = [c.span for c in returned if argument.time < c.time < end.time]
+            places = inside[-1:] or [e.at or e.span for e in graph.into[end.value]][:1]
+            return [paths.step("cause", place, f"computed without {argument.label}") for place in places]
+    return []
 
 
 def _handed(graph: Graph, target: int, demand: Demand, first: Edge) -> list[Span]:

@@ -61,6 +61,12 @@ def _finding(case: Case, note: Note) -> Finding | None:
         case "unregistered":
             message = f"{note.label} registers nothing (a plain list, dict or tensor): {note.cause_label} never steps what it keeps"
             return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
+        case "unstepped":
+            message = f"{note.label} is not given {note.cause_label}: that parameter of the loss gets gradients and never changes"
+            return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
+        case "newcomer":
+            message = f"what {note.cause_label} puts into the model is frozen here, and no optimizer ever steps it"
+            return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
         case "written-view":
             message = f"{note.cause_label} changes in place what the full backward hook watches: that raises"
             return finding(
@@ -78,6 +84,8 @@ def _steps(note: Note) -> Iterator[Step]:
     yield paths.step("capture", note.span, note.label)
     if note.made is not None:
         yield paths.step("cause", note.made, "made to work in place")
+    for call in note.stack:
+        yield paths.step("cause", call, "called from here")
     if note.cause is not None:
         yield paths.step("cause", note.cause, note.cause_label)
     if note.use is not None:

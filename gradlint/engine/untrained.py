@@ -58,6 +58,7 @@ def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding
         found_else = (
             _overwritten(case, demand, best),
             _too_late(case, demand, best),
+            _left_out(case, demand, best),
             _unflagged(case, demand, best, broken),
         )
         return [f for f in found_else if f is not None]
@@ -225,6 +226,42 @@ def _too_late(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding | 
     return None
 
 
+def _left_out(case: Case, demand: Demand, best: Mapping[int, int]) -> Finding | None:
+    """`{"recon": recon, "align": align}`: some of the terms are read and summed up, one is put there and never taken."""
+    graph = case.graph
+    idle = _untouched(graph, demand, best)
+    used = {v for root in demand.roots for v in graph.towards(root)}
+    taken = [(v, read) for v in sorted(used) if (read := _read_as_term(graph, v, used)) is not None]
+    for value in sorted(graph.reach(idle, CUTS) - used, reverse=True):  # the last of what came of it
+        target = min(graph.sources(value) & idle, default=None)
+        beside = (
+            (c, read) for c in _items(graph, value) for v, read in taken if any(_beside(c, i) for i in _items(graph, v))
+        )
+        item, read = next(beside, (None, None))
+        if item is not None and read is not None and target is not None and graph.certain[value]:
+            message = (
+                f"{read.label} takes some of the terms into the loss, and not {item.label}: no backward of this run reaches"
+                f" {graph.values[target].label}, which the optimizer steps"
+            )
+            steps = [paths.taken(graph, target, demand.time), paths.step("cause", item.span, item.label)]
+            steps.append(paths.step("cause", read.span, "what is summed up"))
+            return finding(case, Claim("untrained", "", read.span, message, paths.ended(steps, demand)))
+    return None
+
+
+def _read_as_term(graph: Graph, value: int, used: Collection[int]) -> Capture | None:
+    """Where a value was read from a container, if what came of it is a summand of a loss."""
+    reads = [c for c in graph.captures.get(value, ()) if c.kind == "read"]
+    summand = any(e.term and e.dst in used for e in graph.out[value])
+    return reads[-1] if reads and summand else None
+
+
+def _beside(one: Capture, other: Capture) -> bool:
+    """Whether two items were put into the same container: the entries of one dict, or by its name in one place."""
+    near = one.span.file == other.span.file and abs(one.span.line - other.span.line) <= _NEAR
+    return near and _holder(one) == _holder(other)
+
+
 def _items(graph: Graph, value: int) -> list[Capture]:
     """Where a value was put under a key, or at the end of a list."""
     return [c for c in graph.captures.get(value, ()) if c.kind in ("item", "append")]
@@ -236,12 +273,16 @@ def _is_total(graph: Graph, value: int, item: Capture) -> bool:
     beside = (
         total.span.file == item.span.file and 0 <= item.span.line - total.span.line <= _NEAR and total.time < item.time
     )
-    return beside and bool(re.search(rf"\b(?:sum|stack|cat)\(.*\b{re.escape(_holder(item))}\b", total.label))
+    return (
+        beside
+        and bool(_holder(item))
+        and bool(re.search(rf"\b(?:sum|stack|cat)\(.*\b{re.escape(_holder(item))}\b", total.label))
+    )
 
 
 def _holder(capture: Capture) -> str:
-    """What an item was put in, as it is written."""
-    return capture.label.partition("[")[0] if capture.kind == "item" else capture.label.rpartition(".append")[0]
+    """What an item was put in, as it is written; nothing for an entry of a dict that is written out."""
+    return capture.label.rpartition("[")[0] if capture.kind == "item" else capture.label.rpartition(".append")[0]
 
 
 def _forgotten(case: Case, demand: Demand, capture: Capture, total: int, target: int) -> Finding | None:

@@ -367,6 +367,8 @@ def truth(m: Machine, value: Val) -> bool | None:
             return modules.truth(m, value)
         case Count():
             return True if value.least and value > 0 else None
+        case Scalar():
+            return True if value.least is not None and value.least > 0 else None
     return bool(value) if is_raw(value) else None
 
 

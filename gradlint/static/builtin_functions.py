@@ -14,7 +14,7 @@ from functools import partial
 from gradlint.static import attributes, builtin, calls, classes, containers, module_methods, modules, settings, tensors
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
-from gradlint.static.counters import as_long
+from gradlint.static.counters import as_long, numbered
 from gradlint.static.counters import length as counted_length
 from gradlint.static.joins import join_values
 from gradlint.static.lacking import lacks
@@ -75,7 +75,8 @@ def _range(m: Machine, args: Args) -> Val:
         with suppress(ValueError, TypeError, OverflowError):
             made = range(*args.positional)
             return made[: len(made)]  # one that is longer than Python counts is no known range
-    return ListObj([Scalar(), Scalar()], "list", True)
+    first = 0 if len(args.positional) == 1 else args.get(0)
+    return ListObj(numbered(first if len(args.positional) < 3 else None, 2), "list", True)
 
 
 def _enumerate(m: Machine, args: Args) -> Val:
@@ -86,7 +87,7 @@ def _enumerate(m: Machine, args: Args) -> Val:
         known = [known[0], again[0]]
     if isinstance(start, int) and exact:
         return ListObj([(start + i, v) for i, v in enumerate(known)])
-    return ListObj([(Scalar(), v) for v in known], "list", not exact)
+    return ListObj(list(zip(numbered(start, len(known)), known, strict=True)), "list", not exact)
 
 
 def _zip(m: Machine, args: Args) -> Val:

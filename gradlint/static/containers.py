@@ -138,7 +138,8 @@ def rounds(m: Machine, frame: Frame, value: Val, span: Span, limit: int) -> tupl
     if isinstance(value, range):
         if len(value) <= limit // 2:
             return list(value), True
-        return _any(m, span, [Scalar(), Scalar()])
+        first = value[0] if value.step > 0 else None
+        return [Scalar()] if turns.once(m, span) else counters.numbered(first, 2), False
     known, exact = sequence(m, frame, value, span)
     if exact and not known and isinstance(value, (ListObj, DictObj)):
         hooks.found_empty(m, value, span)

@@ -82,8 +82,28 @@ def compared(op: str, left: Val, right: Val, result: Val) -> Val:
     if not counters:
         return result
     if len(counters) == 1 and counters[0].least and isinstance(left, int) and isinstance(right, int):
-        above = op if counters[0] is left else _MIRROR.get(op, op)
         other = right if counters[0] is left else left
-        passed = _PASSED if counters[0] > other else _REACHED if counters[0] == other else {}
-        return passed.get(above, Scalar())
+        return _from(counters[0], op if counters[0] is left else _MIRROR.get(op, op), other)
     return Scalar()
+
+
+def numbered(first: Val, turns: int) -> list[Val]:
+    """The numbers of as many turns of a loop that nobody knows the end of: the first, and some number above it for the others."""
+    if type(first) is not int:
+        return [Scalar() for _ in range(turns)]
+    return [first, *(Scalar(least=first + 1) for _ in range(1, turns))]
+
+
+def bounded(op: str, left: Val, right: Val) -> Val:
+    """The outcome of a comparison of a number of which the least is known; `NotImplemented` for any other."""
+    if isinstance(left, Scalar) and left.least is not None and type(right) is int:
+        return _from(left.least, op, right)
+    if isinstance(right, Scalar) and right.least is not None and type(left) is int:
+        return _from(right.least, _MIRROR.get(op, op), left)
+    return NotImplemented
+
+
+def _from(least: int, op: str, other: int) -> Val:
+    """What a comparison says of all numbers from `least` on."""
+    passed = _PASSED if least > other else _REACHED if least == other else {}
+    return passed.get(op, Scalar())

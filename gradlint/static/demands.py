@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradlint.static import exchanged, exposure, gradients, hooks, overwrites, training, unregistered
+from gradlint.static import (
+    exchanged,
+    exposure,
+    gradients,
+    hooks,
+    newcomers,
+    overwrites,
+    training,
+    unregistered,
+    unstepped,
+)
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.recording import record
@@ -245,6 +255,8 @@ def end_of_run(m: Machine) -> None:
     training.note_unused(m)
     explained = exchanged.judge(m, roots)
     unregistered.judge(m)
+    unstepped.judge(m)
+    newcomers.judge(m)
     outside = exposure.seen_outside(m)
     by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
     ways = [m.tape.ancestors(roots, least) for least in (Flow.ZEROES, Flow.CUTS)]

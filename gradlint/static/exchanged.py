@@ -19,15 +19,16 @@ STEPPED = "stepped"  #: optimizers that stepped, with what each certainly holds
 
 
 class Exchange(NamedTuple):
-    """One took the place of another: the parameters that went, and those that came."""
+    """One took the place of another: the parameters that went (none where it holds the other), and those that came."""
 
     span: Span
     time: int
     gone: tuple[Tensor, ...]
     came: tuple[Tensor, ...]
+    inside: bool  #: of a model; else a name was given anew
 
 
-def note(m: Machine, old: Val, new: Val, span: Span) -> None:
+def note(m: Machine, old: Val, new: Val, span: Span, *, inside: bool = False) -> None:
     """A name, or an attribute of a module, gets another module, or another parameter."""
     before = _parameters(m, old)
     if not before:
@@ -35,13 +36,15 @@ def note(m: Machine, old: Val, new: Val, span: Span) -> None:
     after = _parameters(m, new)
     gone = tuple(p for p in before if not any(p is q for q in after))
     came = tuple(p for p in after if not any(p is q for q in before))
-    if m.whole and not m.doubt and gone and came and not _made_of(m, came, gone):
-        m.set(m.state, EXCHANGED, (*m.state.cells.get(EXCHANGED, ()), Exchange(span, m.tape.tick(), gone, came)))
+    if m.whole and not m.doubt and came and (gone or inside) and not _made_of(m, came, gone):
+        m.set(
+            m.state, EXCHANGED, (*m.state.cells.get(EXCHANGED, ()), Exchange(span, m.tape.tick(), gone, came, inside))
+        )
 
 
 def judge(m: Machine, roots: Iterable[int]) -> set[Span]:
     """Write down every exchange that an optimizer knows nothing of; where those were made of which that explains all."""
-    exchanges = m.state.cells.get(EXCHANGED, ())
+    exchanges = [one for one in m.state.cells.get(EXCHANGED, ()) if one.gone]
     told: set[Span] = set()
     if not exchanges or m.outside_code or m.stumbled:
         return told

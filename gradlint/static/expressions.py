@@ -32,10 +32,12 @@ from gradlint.static.operators import binary_constants, compare_constants, short
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     Alt,
+    Array,
     DictObj,
     Frame,
     ListObj,
     ModuleObj,
+    Raised,
     Scalar,
     Tensor,
     Unknown,
@@ -198,6 +200,8 @@ def binary(m: Machine, frame: Frame, op: str, left: Val, right: Val, span: Any) 
     """`left op right` for any values."""
     if isinstance(left, Alt) or isinstance(right, Alt):
         return m.alternatives(left, lambda a: m.alternatives(right, lambda b: binary(m, frame, op, a, b, span)))
+    if (left is None and is_operand(right)) or (right is None and is_operand(left)):
+        raise Raised(f"unsupported operand type(s) for {op}: 'NoneType'", kind="TypeError", place=m.absent)
     known = binary_constants(op, left, right)
     if known is not NotImplemented:
         return known
@@ -208,6 +212,11 @@ def binary(m: Machine, frame: Frame, op: str, left: Val, right: Val, span: Any) 
     if overloaded is not NotImplemented:
         return overloaded
     return tensors.binary(m, op, left, right, span)
+
+
+def is_operand(value: Val) -> bool:
+    """Whether a value certainly has no arithmetic with None."""
+    return isinstance(value, (Tensor, Array, int, float))
 
 
 def _unary(m: Machine, frame: Frame, node: p.Unary) -> Val:

@@ -16,6 +16,7 @@ from gradlint.static import (
     gradients,
     hooks,
     modules,
+    newcomers,
     overwrites,
     storage,
     tensors,
@@ -67,6 +68,7 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
     elif flag is False:
         if not known.leaf:
             return
+        newcomers.note(m, span)
         made = m.tape.remake(
             None, known.span, known.label, "no", "requires_grad_(False)", "", parameter=known.parameter, frozen_at=span
         )

@@ -49,7 +49,7 @@ def _identity(value: Val) -> Hashable:
     if isinstance(value, Obj):
         return id(value)
     if isinstance(value, Scalar):
-        return Scalar, value.node
+        return Scalar, value.node, value.least
     if isinstance(value, tuple):
         return tuple(map(_identity, value))
     return (type(value), value) if is_raw(value) else id(value)
@@ -60,7 +60,7 @@ def same(a: Val, b: Val) -> bool:
     if a is b:
         return True
     if isinstance(a, Scalar) and isinstance(b, Scalar):
-        return a.node == b.node
+        return (a.node, a.least) == (b.node, b.least)
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     return is_raw(a) and type(a) is type(b) and bool(a == b)

@@ -109,6 +109,7 @@ class Machine:
         self.flags_read: dict[int, Instance] = {}  #: the owners, by id
         self.updates: list[Update] = []  #: steps of optimizers, and gradients thrown away
         self.looked_at: set[int] = set()  #: leaves whose gradient the program reads itself
+        self.written: set[int] = set()  #: tensors that may have got other numbers in place
         self.untaken: set[tuple[str, int, int]] = set()  #: the lines of branches that were not run (see `untaken`)
         self.pass_begun = 0  #: when the outermost forward pass that is running began; 0 outside of any
         self.rehearsing = False  #: a hook is run to see what it would write

@@ -21,6 +21,7 @@ from gradlint.static import (
     methods,
     module_methods,
     unregistered,
+    unstepped,
 )
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
@@ -127,8 +128,9 @@ def library_init(m: Machine, made: Instance, base: str, args: Args) -> Val:
 
 def before_write(m: Machine, receiver: Instance, name: str, value: Val, span: Span) -> None:
     """An attribute of a module is set: a parameter or child learns its name; a remade leaf kept as attribute is wanted."""
-    exchanged.note(m, receiver.cells.get(name), value, span)
+    exchanged.note(m, receiver.cells.get(name), value, span, inside=True)
     unregistered.note(m, receiver, name, value, span)
+    unstepped.note(m, receiver, value, span)
     if isinstance(value, Tensor):
         gradients.replaced(m, receiver.cells.get(name), value)
         node = value.cells[NODE]

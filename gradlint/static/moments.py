@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: what a run adds to, beside the store and the tape
 _GROWN = (
     "bounds", "called", "closures", "exposed", "flags", "flags_read", "hooks", "measured", "module_calls", "own_calls", "read", "sites",
-    "untaken", "updates", "looked_at", "looped",
+    "untaken", "updates", "looked_at", "looped", "written",
 )  # fmt: skip
 #: what a run switches
 _SWITCHED = (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from gradlint.static.counters import compared, computed
+from gradlint.static.counters import bounded, compared, computed
 from gradlint.static.values import Raised, Scalar, Val, is_raw
 
 _LARGE = 10**9  #: powers of bigger numbers are not computed
@@ -45,7 +45,9 @@ def short(value: Val) -> Val:
 
 
 def compare_constants(op: str, left: Val, right: Val) -> Val:
-    """A comparison of plain constants."""
+    """A comparison of plain constants, or of one with a number of which the least is known."""
+    if isinstance(left, Scalar) or isinstance(right, Scalar):
+        return bounded(op, left, right)
     if not (plain(left) and plain(right)) or (isinstance(right, range) and not isinstance(left, int)):
         return NotImplemented  # a range is searched to its end for what is no integer
     return compared(op, left, right, _attempt(_COMPARE.get(op), left, right))

@@ -25,6 +25,7 @@ from gradlint.static.values import (
     Lib,
     ListObj,
     Native,
+    Raised,
     Scalar,
     Tensor,
     Unknown,
@@ -57,16 +58,27 @@ def nodes_used(m: Machine, value: Val, depth: int = 2) -> list[int]:
     gradients.use(m, value)
     if isinstance(value, Tensor):
         return [value.cells[NODE]]
-    if isinstance(value, (tuple, ListObj, DictObj, Alt)) and depth:
+    if isinstance(value, Alt) and depth:
+        return _one_of(m, [nodes_used(m, option, depth - 1) for option in options(value)])
+    if isinstance(value, (tuple, ListObj, DictObj)) and depth:
         parts = (
             value if isinstance(value, tuple) else content(value) if isinstance(value, ListObj)
-            else options(value) if isinstance(value, Alt) else [v for _, v in dict_items(value)]
+            else [v for _, v in dict_items(value)]
         )  # fmt: skip
         return [n for part in parts for n in nodes_used(m, part, depth - 1)]
     held = m.nodes(value, 2)
     if isinstance(value, Native):  # an attribute that nobody described: something of what the object holds, or anything
         return [m.tape.unknown(m.here(), value.name, held)]
     return held
+
+
+def _one_of(m: Machine, ways: list[list[int]]) -> list[int]:
+    """The nodes of one of several values: a join, if these differ, for the operation certainly uses none of them."""
+    nodes = list(dict.fromkeys(node for way in ways for node in way))
+    if not nodes or all(way == ways[0] for way in ways):
+        return nodes
+    last = m.tape.values[nodes[-1]]
+    return [m.tape.phi(nodes, last.span, last.label)]
 
 
 def compute(m: Machine, op: str, inputs: Iterable[Input], span: Span, kind: Kind = Kind.TENSOR, foreign: bool = False,
@@ -150,6 +162,12 @@ def named(row: Row, receiver: Val, args: Args) -> list[tuple[str, Val]]:
     return given
 
 
+def needs_tensor(row: Row) -> bool:
+    """Whether a row is of a function of torch that raises for None in the place of its first argument."""
+    function = row.name.startswith("torch.") and not row.name.rpartition(".")[2][:1].isupper()
+    return function and row.returns == "tensor" and row.flow != "constant" and not row.factory
+
+
 def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
     """The result of a call that a row describes. `op` is how the operation is written in messages."""
     if row.returns == "none":
@@ -164,6 +182,8 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         return _constant(m, row, args)
     if row.raises:
         _export_raises(m, receiver, args)
+    if receiver is None and args.positional and args.positional[0] is None and needs_tensor(row):
+        raise Raised(f"{row.name}: argument 1 must be Tensor, not NoneType", kind="TypeError", place=m.absent)
     inputs = gather(m, row, receiver, args)
     if row.outputs and row.when and _may_be_operand(row, receiver, args):
         return m.unknown(m.text(args.span), [given.node for given in inputs])

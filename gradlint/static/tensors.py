@@ -22,7 +22,6 @@ from gradlint.static.values import (
     Lib,
     ListObj,
     Native,
-    Raised,
     Scalar,
     Tensor,
     Unknown,
@@ -351,8 +350,6 @@ _LOGIC = frozenset(("&", "|", "^", "<<", ">>"))
 def binary(m: Machine, op: str, left: Val, right: Val, span: Span) -> Val:
     """`left op right` where at least one side is a tensor, an array, an unknown or an unknown number."""
     kinds = {type(left), type(right)}
-    if Tensor in kinds and (left is None or right is None):
-        raise Raised(f"unsupported operand type(s) for {op}: 'Tensor' and 'NoneType'", kind="TypeError", place=m.absent)
     if not kinds & {Tensor, Array, Unknown, Scalar}:
         return Unknown("result", (left, right))
     inputs = _operands(m, op, left, right)

@@ -38,13 +38,16 @@ class Unknown(Obj):
 
 
 class Scalar:
-    """Some number, flag or text that is not known; `node` if it was made from a tensor; `about` what it tests."""
+    """Some number, flag or text that is not known; `node` if it was made from a tensor; `about` what it tests; a whole number
+    may be known to be `least` or more.
+    """
 
-    __slots__ = ("about", "node")
+    __slots__ = ("about", "least", "node")
 
-    def __init__(self, node: int | None = None, about: tuple[str, Val] | None = None) -> None:
+    def __init__(self, node: int | None = None, about: tuple[str, Val] | None = None, least: int | None = None) -> None:
         self.node = node
         self.about = about
+        self.least = least
 
 
 class Tensor(Obj):
