@@ -159,7 +159,7 @@ def _worker(sources: Sequence[Source], catalog: Catalog, read: Read, *, facts: b
                 runs = [ran for _, ran in judges.whole([path], lambda _: None)]
             case _Question("rest", path, Survey() as known, called, every):
                 runs = list(judges.rest(path, known, called, every=every))
-        new = {path: kind for path, kind in list(judges.asked.items()) if path not in told}
+        new = {path: kind for path, kind in list(judges.asked.items()) if path not in told} if facts else {}
         told.update(new)
         return _Answer(survey, runs, new)
 

@@ -12,7 +12,7 @@ from gradlint.catalog import Catalog
 from gradlint.static import Source
 from gradlint.static.alone import Alone
 from gradlint.static.entries import Beginnings
-from gradlint.static.units import Ran, Survey, whole_file
+from gradlint.static.units import Ran, Survey, hints, whole_file
 from gradlint.tape import Span
 
 ROOT = Path(__file__).parent.parent
@@ -83,7 +83,7 @@ def _asked(made: Beginnings, survey: Survey, *, backwards: bool) -> Sequence[Ran
     if start.failed:
         return [start]
     found = [start]
-    for wanted in survey.wanted[:: -1 if backwards else 1]:
+    for wanted in hints(survey).wanted[:: -1 if backwards else 1]:
         found.append(made.run(wanted.span))
         if not found[-1].failed:
             found += [made.run(other) for other in wanted.others[:: -1 if backwards else 1]]

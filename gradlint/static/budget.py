@@ -9,6 +9,7 @@ RECURSION = 2  #: calls of a def inside itself, where an undecided condition or 
 CALLERS = 20  #: scripts that use a named file and are run for it, though nobody named them
 UNROLL = 12  #: a range up to this length is run element by element
 UNROLL_KNOWN = 200  #: so is a list whose elements are all known (the parameters of a model)
+UNROLL_OPEN = 40  #: and one that may hold more than is known of
 ALTERNATIVES = 5  #: known alternatives of one value
 ORIGINS = 50  #: how far back an unknown value is traced through what it was read from
 REHEARSALS = 40  #: hooks that are looked at where the program misses something

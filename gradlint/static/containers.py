@@ -12,7 +12,7 @@ from typing import Any
 from gradlint.static import attributes, calls, counters, hooks, overwrites, tensors, turns, unknowns
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
-from gradlint.static.budget import CONTENT, UNKNOWN_KEYS, UNROLL_KNOWN
+from gradlint.static.budget import CONTENT, UNKNOWN_KEYS, UNROLL_KNOWN, UNROLL_OPEN
 from gradlint.static.joins import join_values, same
 from gradlint.static.machine import Machine
 from gradlint.static.operators import plain
@@ -154,7 +154,9 @@ def rounds(m: Machine, frame: Frame, value: Val, span: Span, limit: int) -> tupl
             sequence(m, frame, value, span) if isinstance(value, (Unknown, Tensor, Array, Instance)) else (known, False)
         )
         return _any(m, span, [known[0], again[0]])
-    return (known, False) if len(known) <= limit else _any(m, span, known[:2])
+    if len(known) <= max(limit, UNROLL_OPEN):
+        return known, False
+    return _any(m, span, [known[0], Unknown("element", value)])  # they need not be alike
 
 
 def _any(m: Machine, span: Span, two: list[Val]) -> tuple[list[Val], bool]:

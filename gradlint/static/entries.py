@@ -94,6 +94,7 @@ class Runs:
             tuple(mentions.imported(outline.import_statements)), lambda name: self.project.find(path, (name,)) is None
         )
         hints = Hints(
+            wanted=tuple(outline.wanted()) if source.named else (),
             parts=tuple(outline.parts(known)),
             bound=tuple(self._bound(path, outline)),
             classes=tuple(outline.classes()),
@@ -105,7 +106,6 @@ class Runs:
             imports=tuple({found.as_posix(): None for found in imported if found is not None}),
             guarded=outline.guarded(),
             acts=outline.acts(packaged=self.project.disk.is_file(path.parent / "__init__.py")),
-            wanted=tuple(outline.wanted()) if source.named else (),
             hints=packed(hints),
             sites=outline.sites() if source.named else [],
         )

@@ -90,8 +90,8 @@ def _phi(m: Machine, kind: type[Tensor | Array], group: list[Val]) -> Val:
 
 
 def _blur(m: Machine, values: list[Val]) -> Val:
-    """More alternatives than anybody can follow."""
-    nodes = [n for v in values for n in m.nodes(v)]
+    """More alternatives than anybody can follow: of those that nothing known went into nobody asks which they were."""
+    nodes = [n for v in values for n in m.nodes(v) if m.tape.backed[n]]
     if all(is_number(v) or isinstance(v, (str, bytes)) or v is None for v in values):
         numbers = [n for v in values if (n := m.node_of(v)) is not None]
         return Scalar(m.tape.phi(numbers, m.tape.values[numbers[-1]].span, "number") if numbers else None)

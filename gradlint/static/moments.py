@@ -33,7 +33,19 @@ _SWITCHED = (
     "whole",
 )
 #: what the tape only appends to, and what it looks things up in
-_RECORDED = ("captures", "changes", "demands", "edges", "into", "needs", "notes", "requires", "values", "writes")
+_RECORDED = (
+    "backed",
+    "captures",
+    "changes",
+    "demands",
+    "edges",
+    "into",
+    "needs",
+    "notes",
+    "requires",
+    "values",
+    "writes",
+)
 _LOOKED_UP = ("_bundles", "_seen", "during", "earlier", "wanted")
 
 

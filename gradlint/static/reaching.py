@@ -57,7 +57,7 @@ def narrowed(survey: Survey, leading: AbstractSet[Span]) -> Survey:
     """A survey, with nothing wanted but what can lead to a demand."""
     if not survey.hints:
         return survey
-    wanted = tuple(w for given in survey.wanted if (w := _part(given, leading)) is not None)
+    wanted = tuple(w for given in hints(survey).wanted if (w := _part(given, leading)) is not None)
     return msgspec.structs.replace(survey, wanted=wanted, hints=b"")
 
 

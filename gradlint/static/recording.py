@@ -63,6 +63,7 @@ class Recorder:
         self.changes: list[Change] = []
         self.requires: list[Answer] = []
         self.into: list[list[Edge]] = []
+        self.backed: list[bool] = []  #: whether a value is known, or was made of one that is
         self.wanted: set[int] = set()
         self.earlier: dict[int, int] = {}  #: leaf -> the same tensor before its flag was set, or other numbers loaded
         self.time = 0
@@ -97,6 +98,7 @@ class Recorder:
         )
         self.requires.append(requires_grad)
         self.into.append([])
+        self.backed.append(kind != Kind.UNKNOWN)
         return node
 
     def unknown(self, span: Span, label: str, sources: Iterable[int] = (), op: str = "", gradient: bool = False) -> int:
@@ -106,6 +108,7 @@ class Recorder:
         self.values.append(Value(node, Kind.UNKNOWN, span, label, self.tick(), may_own=True, gradient=gradient))
         self.requires.append("maybe")
         self.into.append([])
+        self.backed.append(False)
         for source in given:
             self.edge(source, node, span, op or label, Flow.UNKNOWN)
         return node
@@ -129,6 +132,7 @@ class Recorder:
         self.values.append(Value(node, kind, where or at or span, label, self.tick(), joined=joined, gradient=gradient))
         self.requires.append("no")
         self.into.append([])
+        self.backed.append(kind != Kind.UNKNOWN)
         for given in dict.fromkeys(inputs):
             self.edge(
                 given.node,
@@ -235,6 +239,7 @@ class Recorder:
         made = Edge(src, dst, span, op, flow, self.tick(), cause, at, term, product, foreign, select, saves, reason)
         self.edges.append(made)
         self.into[dst].append(made)
+        self.backed[dst] = self.backed[dst] or self.backed[src]
 
     def _answer(self, node: int, joined: bool) -> Answer:
         best: Answer = "no"

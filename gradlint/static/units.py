@@ -47,8 +47,9 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Hints(msgspec.Struct, frozen=True):
-    """By which names the definitions of a file may come to a demand; they are needed once, see `reaching`."""
+    """What is wanted of a file, and by which names it may come to a demand; needed once, to choose (see `reaching`)."""
 
+    wanted: tuple[Wanted, ...] = ()
     parts: tuple[Part, ...] = ()  #: its functions and methods; none if nothing is known of them
     bound: tuple[tuple[str, str], ...] = ()  #: names that imports bind, with the project files they come from
     classes: tuple[tuple[str, tuple[str, ...]], ...] = ()  #: its classes, with the names of their bases
@@ -64,7 +65,7 @@ class Survey(msgspec.Struct, frozen=True):
     imports: tuple[str, ...] = ()  #: what it may import, as it names it, with the leading dots
     guarded: bool = False  #: has an `if __name__ == ...`
     acts: bool = False  #: does something when it is run
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[Wanted, ...] = ()  #: where nothing is known of them, or once they are chosen
     hints: bytes | Hints = b""  #: deflated: those of a large project take more room than all else that is known of it
     sites: list[tuple[Span, str]] = []
     asked: dict[str, str] = {}  #: path -> what lay there: what the search for modules asked of the disk
