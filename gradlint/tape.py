@@ -209,6 +209,7 @@ class Hook(msgspec.Struct, frozen=True):
     stack: tuple[Span, ...] = ()  #: the calls that led to the registration, outermost first
     copied: Span | None = None  #: where its module was copied
     made: Span | None = None  #: where its module was made
+    taken: Span | None = None  #: the name that its module was taken under: `layer = model.blocks[-1]`
     shared: Span | None = (
         None  #: where the list is made in which all objects of a class keep their handles, this one as well
     )

@@ -60,7 +60,8 @@ def _dead(case: Case, demand: Demand, hook: Hook, fate: Fate) -> Finding | None:
     fails = "fires no more" if hook.fired and hook.fired[0] < demand.time else "never fires"
     message = f"{paths.text(hook.label)} {fails}: {fate.reason}"
     called = [paths.step("cause", span, "registered from here") for span in hook.stack[-2:] if span != hook.span]
-    steps = paths.ended([*called, _registered(hook), *fate.causes], demand)
+    taken = [] if hook.taken is None else [paths.step("cause", hook.taken, "the module is taken here")]
+    steps = paths.ended([*taken, *called, _registered(hook), *fate.causes], demand)
     return finding(case, Claim("dead-hook", "", hook.span, message, steps))
 
 

@@ -25,6 +25,7 @@ from gradlint.static.machine import Machine
 from gradlint.static.sites import below
 from gradlint.static.store import MISSING, Obj
 from gradlint.static.values import (
+    TAKEN,
     Array,
     ClassObj,
     DictObj,
@@ -239,6 +240,8 @@ def assign_name(m: Machine, frame: Frame, name: str, value: Val, span: Span) -> 
     old = home.cells.get(name)
     if isinstance(value, Instance):
         exchanged.note(m, old, value, span)
+        if value.span is None or (value.span.file, value.span.line) != (span.file, span.line):
+            m.store.keep(value, TAKEN, span)
     m.set(home, name, value)
     if value is None:
         m.keep_absent(home, name)

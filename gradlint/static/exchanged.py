@@ -26,6 +26,7 @@ class Exchange(NamedTuple):
     gone: tuple[Tensor, ...]
     came: tuple[Tensor, ...]
     inside: bool  #: of a model; else a name was given anew
+    stack: tuple[Span, ...]  #: the calls inside of which it happened
 
 
 def note(m: Machine, old: Val, new: Val, span: Span, *, inside: bool = False) -> None:
@@ -38,7 +39,9 @@ def note(m: Machine, old: Val, new: Val, span: Span, *, inside: bool = False) ->
     came = tuple(p for p in after if not any(p is q for q in before))
     if m.whole and not m.doubt and came and (gone or inside) and not _made_of(m, came, gone):
         m.set(
-            m.state, EXCHANGED, (*m.state.cells.get(EXCHANGED, ()), Exchange(span, m.tape.tick(), gone, came, inside))
+            m.state,
+            EXCHANGED,
+            (*m.state.cells.get(EXCHANGED, ()), Exchange(span, m.tape.tick(), gone, came, inside, tuple(m.stack))),
         )
 
 
@@ -59,7 +62,7 @@ def judge(m: Machine, roots: Iterable[int]) -> set[Span]:
             if demand is not None and _steps_later(m, optimizer, demand):
                 m.tape.note(
                     kind="exchanged", span=one.span, label=m.text(one.span), cause=optimizer.span,
-                    cause_label=m.text(optimizer.span), use=demand.span, use_label=demand.label,
+                    cause_label=m.text(optimizer.span), use=demand.span, use_label=demand.label, stack=one.stack[-2:],
                 )  # fmt: skip
                 told.add(optimizer.span)
     return told

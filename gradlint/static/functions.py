@@ -320,7 +320,13 @@ def _checkpoint(m: Machine, args: Args) -> Val:
     if reentrant is True and not live and args.positional:
         with entered(m, Mode(False, args.span, "checkpoint(use_reentrant=True)")):
             return calls.call(m, args.get(0), inner)
-    return calls.call(m, args.get(0), inner)
+    kept = len(m.tape.needs)
+    made = calls.call(m, args.get(0), inner)
+    if (
+        reentrant is not True
+    ):  # made again for the backward, up to what it needs: what is changed later is changed in vain
+        del m.tape.needs[kept:]
+    return made
 
 
 _CHECKPOINT_FLAGS = ("use_reentrant", "preserve_rng_state", "determinism_check", "context_fn", "debug")

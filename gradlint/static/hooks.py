@@ -26,6 +26,7 @@ from gradlint.static.values import (
     MADE,
     NODE,
     OPEN,
+    TAKEN,
     Alt,
     Cell,
     DictObj,
@@ -66,6 +67,7 @@ class Registration:
         "shared",
         "span",
         "stack",
+        "taken",
         "time",
         "value",
     )
@@ -76,6 +78,9 @@ class Registration:
         self.span, self.frame = args.span, args.frame
         self.stack = tuple(m.stack)
         self.owner = owner  #: the module; for a layer that is not known, the model it was read from
+        self.taken = (
+            owner.cells.get(TAKEN) if isinstance(owner, Instance) else None
+        )  #: where the module last got a name
         self.layer: Val = owner
         self.value = value
         self.keywords = args.keywords.get("with_kwargs") is True
@@ -475,6 +480,7 @@ def _record(m: Machine, hook: Registration, seen_outside: set[int]) -> Hook:
         copied=copied if isinstance(copied, Span) else None,
         made=_made(hook),
         shared=hook.shared,
+        taken=hook.taken,
     )
 
 

@@ -21,6 +21,7 @@ from gradlint.static import (
     imports,
     modes,
     modules,
+    schedules,
     settings,
     tensors,
     turns,
@@ -209,6 +210,7 @@ def _if(m: Machine, frame: Frame, node: p.If) -> str:
     test = evaluate(m, frame, node.test)
     known = truth(m, test)
     known = filling.outcome(m, frame, node) if known is None else known
+    known = schedules.outcome(m, frame, node) if known is None else known
     chosen = node.body if known else node.orelse
     if known is not None and settings.insisted(m, chosen):
         return _if(m, frame, node)

@@ -202,6 +202,7 @@ class Lib:
 
 
 MADE = "$made"  #: cell of a module: the calls that led to it
+TAKEN = "$taken"  #: cell of an object: where it last got a name that it was not made under
 
 
 class Instance(Obj):
