@@ -51,7 +51,7 @@ class _Answer(NamedTuple):
 def crew(sources: Sequence[Source], catalog: Catalog, read: Read, *, jobs: int, facts: bool = False) -> Crew:
     """As many processes as are worth it, at most `jobs`; with `facts` every unit tells what it asked of the disk."""
     number = min(jobs, len(sources))
-    if available() and sum(len(s.held) for s in sources) >= (LITTLE if number > 1 else LARGE):
+    if sum(len(s.held) for s in sources) >= (LITTLE if number > 1 else LARGE) and available():
         return Several(sources, catalog, read, number, facts=facts)
     return Judges(sources, catalog, read, facts=facts)
 

@@ -74,6 +74,12 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     example: str = ""  #: a call of it over tensors x, y, z, for `gradlint models check`
     unproved: bool = False  #: nobody could run it: counts as unknown where it says that something is lost
 
+    @property
+    def refuses_none(self) -> bool:
+        """Whether this is a function of torch that raises for None in the place of its first argument."""
+        function = self.name.startswith("torch.") and not self.name.rpartition(".")[2][:1].isupper()
+        return function and self.returns == "tensor" and self.flow != "constant" and not self.factory
+
 
 class Rows(Protocol):
     """Whoever knows rows by their names."""

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from gradlint import api, crew, judging
+from gradlint import api, crew, judging, processes
 from gradlint.config import Config, Loaded
-from gradlint.processes import Died, Processes, available
+from gradlint.processes import Died, Processes, apart, available
 from gradlint.report import Report
 
 ROOT = Path(__file__).parent.parent
@@ -120,3 +120,39 @@ def test_processes_answer_and_are_replaced() -> None:
     assert sum(isinstance(answer, Died) for answer in later.values()) <= 1
     assert dict(processes.answers(["f"], asked.append)) == {"f": "F"}
     processes.close()
+
+
+def test_a_process_that_has_grown_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "GROWTH", 8)
+    held: list[bytes] = []
+
+    def prepare() -> Callable[[int], tuple[int, int]]:
+        def answer(size: int) -> tuple[int, int]:
+            held.append(os.urandom(size << 20))
+            return os.getpid(), len(held)
+
+        return answer
+
+    crowd: Processes[int, tuple[int, int]] = Processes(1, prepare)
+    answers = [answer for _, answer in crowd.answers([0, 0, 32, 0, 0], lambda _: None)]
+    crowd.close()
+    known = [answer for answer in answers if not isinstance(answer, Died)]
+    assert [count for _, count in known] == [1, 2, 3, 1, 2]
+    assert len({pid for pid, _ in known[:3]}) == len({pid for pid, _ in known[3:]}) == 1
+    assert known[0][0] != known[-1][0]
+
+
+def test_what_is_done_apart() -> None:
+    here = os.getpid()
+    assert apart(lambda: os.getpid() != here)
+    with pytest.raises(ZeroDivisionError):
+        apart(lambda: 1 / 0)
+    assert apart(lambda: os.kill(os.getpid(), signal.SIGKILL) if os.getpid() != here else "here") == "here"
+
+
+def test_one_process_for_a_large_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    alone = report(["fixtures/gradcam"], 1)
+    monkeypatch.setattr(crew, "LARGE", 0)
+    monkeypatch.setattr(processes, "GROWTH", 1)
+    assert msgspec.json.encode(report(["fixtures/gradcam"], 1)) == msgspec.json.encode(alone)

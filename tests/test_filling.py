@@ -1,4 +1,4 @@
-"""What waits until a buffer is full is done in time: it is as certain as what waits for nothing."""
+"""What waits until a buffer is full, or until a loop has counted far enough, is done in time: as certain as what waits for nothing."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def rules(tmp_path: Path, guarded: str) -> list[str]:
         "    if len(seen) > 32:\n        train()",
         "    if size <= len(seen):\n        train()",
         "    if len(seen) < size:\n        continue\n    train()",
+        "    if count >= size:\n        train()",
+        "    if count % size == 0:\n        train()",
+        "    if count >= size and (count + 1) % 4 == 0:\n        train()",
+        "    if not count % 4:\n        train()",
+        "    if size >= count:\n        continue\n    train()",
     ],
 )
 def test_it_comes_true(tmp_path: Path, guarded: str) -> None:
@@ -54,7 +59,10 @@ def test_it_comes_true(tmp_path: Path, guarded: str) -> None:
 @pytest.mark.parametrize(
     "guarded",
     [
-        "    if count >= size:\n        train()",
+        "    if size % 2 == 0:\n        train()",
+        "    if count >= size:\n        train()\n    else:\n        second.step()",
+        "    if count >= size:\n        train()\n        break",
+        "    if count >= float(seen[0]):\n        train()",
         "    if len(item) >= size:\n        train()",
         "    if len(seen) < size:\n        train()",
         "    if len(seen) >= size:\n        train()\n    else:\n        second.step()",

@@ -91,7 +91,7 @@ def numbered(first: Val, turns: int) -> list[Val]:
     """The numbers of as many turns of a loop that nobody knows the end of: the first, and some number above it for the others."""
     if type(first) is not int:
         return [Scalar() for _ in range(turns)]
-    return [first, *(Scalar(least=first + 1) for _ in range(1, turns))]
+    return [first, *(Scalar(least=first + 1) for _ in range(1, turns))][:turns]
 
 
 def bounded(op: str, left: Val, right: Val) -> Val:

@@ -162,12 +162,6 @@ def named(row: Row, receiver: Val, args: Args) -> list[tuple[str, Val]]:
     return given
 
 
-def needs_tensor(row: Row) -> bool:
-    """Whether a row is of a function of torch that raises for None in the place of its first argument."""
-    function = row.name.startswith("torch.") and not row.name.rpartition(".")[2][:1].isupper()
-    return function and row.returns == "tensor" and row.flow != "constant" and not row.factory
-
-
 def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
     """The result of a call that a row describes. `op` is how the operation is written in messages."""
     if row.returns == "none":
@@ -182,7 +176,7 @@ def apply(m: Machine, row: Row, op: str, receiver: Val, args: Args) -> Val:
         return _constant(m, row, args)
     if row.raises:
         _export_raises(m, receiver, args)
-    if receiver is None and args.positional and args.positional[0] is None and needs_tensor(row):
+    if receiver is None and args.positional and args.positional[0] is None and row.refuses_none:
         raise Raised(f"{row.name}: argument 1 must be Tensor, not NoneType", kind="TypeError", place=m.absent)
     inputs = gather(m, row, receiver, args)
     if row.outputs and row.when and _may_be_operand(row, receiver, args):
