@@ -21,7 +21,10 @@ from tests.repairs import PAGE, Figures, Mended, everything, findings, mend, sho
 from tests.test_cli import invoke
 
 PROGRAMS = dict(everything())
-each = pytest.mark.parametrize("name", PROGRAMS)
+#: a repair takes seconds: every third program is tried each time, the others by the slow tests (and for `docs/fixes.md`)
+each = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if i % 3 else []) for i, name in enumerate(PROGRAMS)]
+)
 
 #: repairs after which the program's proof still does not see the gradient, and why that is right
 UNCONFIRMED = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradlint.engine import absent, paths
 from gradlint.engine.findings import Case, Claim, finding
-from gradlint.engine.graph import NOTHING, Graph
+from gradlint.engine.graph import CUTS, NOTHING, Graph
 from gradlint.engine.hooks import passes
 from gradlint.engine.verdict import name
 from gradlint.finding import Finding
@@ -37,10 +37,15 @@ def _kept(graph: Graph, demand: Demand) -> list[Capture]:
 
 
 def _out_of_sight(graph: Graph, target: int, demand: Demand) -> bool:
-    """Whether something unknown got hold of what the target flows into: it may have run a backward."""
+    """Whether something unknown got hold of what the target flows into: it may have run a backward.
+
+    Of a target that flows nowhere, as far as is known, it is enough if something got hold of anything live.
+    """
+    reached = graph.reach([target], NOTHING)
+    values = reached if len(reached) > 1 else [v.id for v in graph.values if graph.strength[v.id] > CUTS]
     return any(
         edge.flow == Flow.UNKNOWN and demand.since < edge.time < demand.time
-        for value in graph.reach([target], NOTHING)
+        for value in values
         for edge in graph.out[value]
     )
 
