@@ -48,7 +48,7 @@ class _File:
 def leading(surveys: Mapping[Path, Survey]) -> set[Span]:
     """The places of the names of all definitions that can lead to a demand."""
     named = {path.as_posix(): hints(survey) for path, survey in surveys.items()}
-    seen = _seen(named)
+    seen = _View(named)
     asking = _Search(named, seen, lambda part: part.asks, asking=True).leading(FAR)
     return asking | _Search(named, seen, lambda part: part.minds).leading(NEAR)
 
@@ -72,9 +72,7 @@ def _part(wanted: Wanted, leading: AbstractSet[Span]) -> Wanted | None:
 class _Search:
     """From some functions to all that lead there; with `asking` also from the objects of libraries that ask when they are called."""
 
-    def __init__(
-        self, surveys: Mapping[str, Hints], seen: Mapping[str, set[str]], begins: Begins, *, asking: bool = False
-    ) -> None:
+    def __init__(self, surveys: Mapping[str, Hints], seen: _View, begins: Begins, *, asking: bool = False) -> None:
         self._surveys, self._seen = surveys, seen
         self._files = {path: _File([p for p in survey.parts if not begins(p)]) for path, survey in surveys.items()}
         self._families = _Families(surveys, seen)
@@ -130,12 +128,12 @@ class _Search:
             (cls, name) for name in attributes.intersection(part.own) for cls in self._families.of(path, part.owner)
         )
         homes = (self._owned.get(held, ()) for held in told)
-        return any(path in files or not self._seen[path].isdisjoint(files) for files in homes)
+        return any(self._seen.sees(path, home) for files in homes for home in files)
 
     def _all(self, path: str, what: str) -> set[str]:
         """What a file and those it sees know."""
         known: set[str] = getattr(self._files[path], what)
-        return known.union(*(getattr(self._files[other], what) for other in self._seen[path]))
+        return known.union(*(getattr(self._files[other], what) for other in self._seen.of(path)))
 
 
 def _kept(parts: Iterable[Part], names: set[str], attributes: set[str], classes: set[str]) -> Iterable[tuple[str, str]]:
@@ -153,7 +151,7 @@ def _kept(parts: Iterable[Part], names: set[str], attributes: set[str], classes:
 class _Families:
     """The classes whose attributes an object's own methods may meet: its own, its bases, those that derive from it in its file."""
 
-    def __init__(self, surveys: Mapping[str, Hints], seen: Mapping[str, set[str]]) -> None:
+    def __init__(self, surveys: Mapping[str, Hints], seen: _View) -> None:
         self._surveys, self._seen = surveys, seen
         self._homes: dict[str, list[tuple[str, tuple[str, ...]]]] = {}  #: name of a class -> where, its bases
         for path, survey in surveys.items():
@@ -172,7 +170,7 @@ class _Families:
         found, todo = {owner}, [owner]
         while todo:
             homes = self._homes.get(todo.pop(), ())
-            more = {base for home, bases in homes if home == path or home in self._seen[path] for base in bases} - found
+            more = {base for home, bases in homes if self._seen.sees(path, home) for base in bases} - found
             found |= more
             todo += more
         return found
@@ -187,15 +185,35 @@ class _Families:
 # --- what a file sees ------------------------------------------------------------------------------------------------
 
 
-def _seen(surveys: Mapping[str, Hints]) -> dict[str, set[str]]:
-    """For every file the others whose names mean something in it."""
-    bound = {path: dict(survey.bound) for path, survey in surveys.items()}
-    direct = {path: {_home(bound, home, name) for name, home in survey.bound} for path, survey in surveys.items()}
-    below = {path: set(_below(path, survey, bound, direct[path])) for path, survey in surveys.items()}
-    return {
-        path: {far for near in homes | below[path] for far in _through(below, near)} & surveys.keys()
-        for path, homes in direct.items()
-    }
+class _View:
+    """For every file the others whose names mean something in it: bits of a number, for in a large project most see most."""
+
+    def __init__(self, surveys: Mapping[str, Hints]) -> None:
+        bound = {path: dict(survey.bound) for path, survey in surveys.items()}
+        direct = {path: {_home(bound, home, name) for name, home in survey.bound} for path, survey in surveys.items()}
+        below = {path: set(_below(path, survey, bound, direct[path])) for path, survey in surveys.items()}
+        self._files = list(surveys)
+        self._bits = {path: 1 << i for i, path in enumerate(self._files)}
+        known: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
+        for path, homes in direct.items():
+            self._seen[path] = 0
+            for near in homes | below[path]:
+                if near not in known:
+                    known[near] = sum(self._bits.get(far, 0) for far in _through(below, near))
+                self._seen[path] |= known[near]
+
+    def of(self, path: str) -> Iterator[str]:
+        """The files that a file sees."""
+        left = self._seen[path]
+        while left:
+            lowest = left & -left
+            yield self._files[lowest.bit_length() - 1]
+            left ^= lowest
+
+    def sees(self, path: str, home: str) -> bool:
+        """Whether a file is another one, or sees it."""
+        return path == home or bool(self._seen[path] & self._bits[home])
 
 
 def _below(path: str, known: Hints, bound: Mapping[str, Mapping[str, str]], direct: set[str]) -> Iterator[str]:
