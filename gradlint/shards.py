@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
@@ -183,9 +184,12 @@ def _read(file: Path) -> ShardReport:
             f"{file}: made by gradlint {head.tool.version}, this is {Tool().version}: run all with one version"
         )
     try:
-        return msgspec.json.decode(data, type=ShardReport)
-    except msgspec.MsgspecError as error:
+        report = msgspec.json.decode(data, type=ShardReport)
+        for survey in (s for piece in report.pieces for s in piece.surveys.values()):
+            hints(survey)  # deflated: whether they can be read does not show before
+    except (msgspec.MsgspecError, zlib.error) as error:
         raise ShardError(f"{file}: a damaged shard: {error}") from error
+    return report
 
 
 class _Tool(msgspec.Struct):

@@ -132,6 +132,7 @@ class Capture(msgspec.Struct, frozen=True):
     time: int
     before: int = -1  #: for variables: what this very statement had given the name in the turn of the loop before
     during: Span | None = None  #: the call of the outermost module whose forward pass was running
+    home: int = -1  #: for what was put into a dict: which one
 
 
 DemandKind = Literal[

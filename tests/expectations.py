@@ -40,8 +40,16 @@ def placed(finding: Finding) -> Mark:
 
 
 def disagreements(path: Path) -> tuple[list[Mark], list[Mark]]:
-    """The marks nothing was reported for, and the reports no mark expects; known gaps and alarms are as marked."""
-    expected = Counter((f, n, s, r) for f, n, s, r in marks(path.resolve()) if s not in ("missing", "spurious"))
-    known = {(f, n, r) for f, n, s, r in marks(path.resolve()) if s == "spurious"}
-    found = Counter(m for m in map(placed, reported(path)) if (m[0], m[1], m[3]) not in known)
-    return sorted((expected - found).elements()), sorted((found - expected).elements())
+    """The marks nothing was reported for, and the reports no mark expects; known gaps and alarms are as marked.
+
+    A known alarm that is not given any more is a mark that nothing was reported for.
+    """
+    given = list(marks(path.resolve()))
+    expected = Counter(mark for mark in given if mark[2] not in ("missing", "spurious"))
+    known = {(f, n, r): (f, n, s, r) for f, n, s, r in given if s == "spurious"}
+    found = Counter(map(placed, reported(path)))
+    alarms = [m for m in found if (m[0], m[1], m[3]) in known]
+    idle = [mark for place, mark in known.items() if place not in {(m[0], m[1], m[3]) for m in alarms}]
+    for alarm in alarms:
+        del found[alarm]
+    return sorted([*(expected - found).elements(), *idle]), sorted((found - expected).elements())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,12 +95,86 @@ x = points[:, 0:1]
 u = field(points)
 torch.autograd.grad(u.sum(), x)
 """
+TAKEN = """
+net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+model, caught = copy.deepcopy(net), []
+layer = net[0]
+
+
+def watch(module):
+    module.register_forward_hook(lambda module, inputs, output: caught.append(output))
+
+
+watch(layer)
+model(torch.rand(1, 3))[0, 1].backward()
+weights = caught[0].mean()
+"""
+FORGOTTEN = """
+net, seen = torch.nn.Linear(3, 2), torch.randn(4, 3)
+
+
+def scores(given):
+    logits = net(seen)
+    found = torch.relu(logits)
+    return found[:, 1]
+
+
+def again(given):
+    return scores(given)
+
+
+point = torch.randn(4, 3, requires_grad=True)
+torch.autograd.grad(again(point).sum(), point)
+"""
+#: programs that fail in silence
+SILENT = {
+    "replaced": ("""
+def adapt(net):
+    net.head = torch.nn.Linear(4, 2)
+
+
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+adapt(net)
+fit(net, optimizer)
+""", "adapt(net)"),
+    "frozen": ("""
+def keep(net, *words):
+    for name, weights in net.named_parameters():
+        weights.requires_grad = any(word in name for word in words)
+
+
+net.head = torch.nn.Linear(4, 2)
+keep(net, "body", "classifier")
+fit(net, torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1))
+""", 'keep(net, "body", "classifier")'),
+}  # fmt: skip
+SETTING = """
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = torch.nn.Linear(3, 4), torch.nn.Linear(4, 5)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.body(x)))
+
+
+def fit(net, optimizer):
+    for _ in range(2):
+        optimizer.zero_grad()
+        net(torch.randn(6, 3)).pow(2).mean().backward()
+        optimizer.step()
+
+
+net = Net()
+"""
 PROGRAMS = [
     *(pytest.param(body + UNDER, "grad-disabled", "with frozen():", id=name) for name, body in CONTEXTS.items()),
     pytest.param(COPIED, "dead-hook", "model = copy.deepcopy(net).eval()", id="copied"),
     pytest.param(MADE, "dead-hook", "layer = built()[0]", id="made"),
     pytest.param(FILLED, "off-path-target", "gap = score - net(image.roll(1))[0, 1].detach()", id="filled"),
     pytest.param(SLICED, "off-path-target", "u = field(points)", id="sliced"),
+    pytest.param(TAKEN, "dead-hook", "layer = net[0]", id="taken"),
+    pytest.param(FORGOTTEN, "off-path-target", "    return found[:, 1]", id="forgotten"),
 ]
 
 
@@ -114,6 +189,22 @@ def test_the_line_is_a_cause_of_what_fails(program: str, rule: str, line: str, t
 
     causes = [text.splitlines()[s.range.start.line - 1] for s in finding.path if s.role == "cause"]
     assert finding.rule == rule
+    assert line in causes
+
+
+@pytest.mark.parametrize(("program", "line"), SILENT.values(), ids=SILENT)
+def test_the_call_is_a_cause_of_what_is_silent(program: str, line: str, tmp_path: Path) -> None:
+    text = "import torch\n\n" + SETTING + program
+    (tmp_path / "main.py").write_text(text)
+    scope: dict[str, Any] = {}
+    exec(compile(text.replace("    for _ in range(2):", "    before = net.head.weight.detach().clone()\n    for _ in range(2):")
+                 .replace("        optimizer.step()\n", "        optimizer.step()\n    assert before.equal(net.head.weight)\n"),
+                 "main.py", "exec"), scope)  # fmt: skip
+
+    (finding,) = check([tmp_path], Config()).findings
+
+    causes = [text.splitlines()[s.range.start.line - 1] for s in finding.path if s.role == "cause"]
+    assert finding.rule == "untrained-module"
     assert line in causes
 
 

@@ -101,6 +101,11 @@ def test_what_is_no_share(project: Path, tmp_path_factory: pytest.TempPathFactor
     text = Path(one).read_text(encoding="utf-8")
     (project / "old.json").write_text(text.replace('"version":"0.', '"version":"9.'), encoding="utf-8")
     assert "old.json: made by gradlint 9." in refused("old.json")
+    damaged = json.loads(text)
+    for survey in damaged["pieces"][0]["surveys"].values():
+        survey["hints"] = "bm90IGRlZmxhdGVk"  # "not deflated"
+    (project / "damaged.json").write_text(json.dumps(damaged), encoding="utf-8")
+    assert "damaged.json: a damaged shard" in refused("damaged.json")
 
 
 def test_shares_of_different_runs(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -103,13 +103,13 @@ def _instead(graph: Graph, target: int, demand: Demand) -> list[Step]:
 
 
 def _ignored(graph: Graph, target: int, demand: Demand) -> list[Step]:
-    """What a function that was given the target computes the root from instead: it does nothing with its argument."""
+    """What a function that was given the target, the innermost, computes the root from instead: it ignores its argument."""
     if graph.out[target]:
         return []
     used = {a for root in demand.roots for a in graph.towards(root)}
     given = [c for c in graph.captures.get(target, ()) if c.kind == "argument" and c.time <= demand.time]
     returned = sorted((c for v in used for c in graph.captures.get(v, ()) if c.kind == "return"), key=lambda c: c.time)
-    for argument in given:
+    for argument in reversed(given):
         end = next((c for c in returned if c.span == argument.span and c.time > argument.time), None)
         if end is not None:
             inside = [c.span for c in returned if argument.time < c.time < end.time]

@@ -55,18 +55,8 @@ def _finding(case: Case, note: Note) -> Finding | None:
         case "written-leaf":
             message = f"{note.label} changes a leaf that requires grad in place: that raises"
             return finding(case, Claim("other", "", note.span, message, tuple(_steps(note)), slug=LEAF))
-        case "exchanged":
-            message = f"{note.label} is replaced after {note.cause_label} took its parameters: the optimizer steps the old ones"
-            return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
-        case "unregistered":
-            message = f"{note.label} registers nothing (a plain list, dict or tensor): {note.cause_label} never steps what it keeps"
-            return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
-        case "unstepped":
-            message = f"{note.label} is not given {note.cause_label}: that parameter of the loss gets gradients and never changes"
-            return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
-        case "newcomer":
-            message = f"what {note.cause_label} puts into the model is frozen here, and no optimizer ever steps it"
-            return finding(case, Claim("untrained", "", note.span, message, tuple(_steps(note))))
+        case "exchanged" | "unregistered" | "unstepped" | "newcomer":
+            return finding(case, Claim("untrained", "", note.span, _untrained(note), tuple(_steps(note))))
         case "written-view":
             message = f"{note.cause_label} changes in place what the full backward hook watches: that raises"
             return finding(
@@ -74,6 +64,18 @@ def _finding(case: Case, note: Note) -> Finding | None:
             )
     message = f"{note.label} is overwritten by {note.cause_label}: what was captured holds other numbers"
     return finding(case, Claim("other", "", note.span, message, tuple(_steps(note)), slug=OVERWRITTEN))
+
+
+def _untrained(note: Note) -> str:
+    """Why an optimizer does not train what it should."""
+    match note.kind:
+        case "exchanged":
+            return f"{note.label} is replaced after {note.cause_label} took its parameters: the optimizer steps the old ones"
+        case "unregistered":
+            return f"{note.label} registers nothing (a plain list, dict or tensor): {note.cause_label} never steps what it keeps"
+        case "unstepped":
+            return f"{note.label} is not given {note.cause_label}: that parameter of the loss gets gradients and never changes"
+    return f"what {note.cause_label} puts into the model is frozen here, and no optimizer ever steps it"
 
 
 def _at(note: Note) -> Step:

@@ -257,9 +257,8 @@ def _read_as_term(graph: Graph, value: int, used: Collection[int]) -> Capture | 
 
 
 def _beside(one: Capture, other: Capture) -> bool:
-    """Whether two items were put into the same container: the entries of one dict, or by its name in one place."""
-    near = one.span.file == other.span.file and abs(one.span.line - other.span.line) <= _NEAR
-    return near and _holder(one) == _holder(other)
+    """Whether two items were put into the same dict."""
+    return one.home >= 0 and one.home == other.home
 
 
 def _items(graph: Graph, value: int) -> list[Capture]:

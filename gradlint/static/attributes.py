@@ -317,15 +317,15 @@ def write(m: Machine, frame: Frame, receiver: Val, name: str, value: Val, span: 
     capture_store(m, value, span, "attribute", m.text(span))
 
 
-def capture_store(m: Machine, value: Val, span: Span, kind: str, label: str) -> None:
-    """Note on the tape that a tensor (or a few of them in a container) was put somewhere."""
+def capture_store(m: Machine, value: Val, span: Span, kind: str, label: str, home: int = -1) -> None:
+    """Note on the tape that a tensor (or a few of them in a container) was put somewhere; `home` tells dicts apart."""
     kind = "hook" if m.state.cells.get("hook") else kind
     held = content(value)[:4] if isinstance(value, ListObj) else value[:4] if isinstance(value, tuple) else (value,)
     for option in (o for v in held for o in options(v)):
         if isinstance(option, (Tensor, Array)) or (isinstance(option, Scalar) and option.node is not None):
             node = m.node_of(option)
             if node is not None:
-                m.tape.capture(node, kind, span, label)
+                m.tape.capture(node, kind, span, label, home=home)
             if isinstance(option, Tensor):
                 overwrites.keep(m, option, span, label)
 

@@ -19,6 +19,7 @@ from gradlint.static.operators import plain
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
     ITEMS,
+    NUMBER,
     OPEN,
     Alt,
     Array,
@@ -339,7 +340,9 @@ def set_key(m: Machine, receiver: DictObj, key: Val, value: Val, span: Span) -> 
     shown = receiver.cells.get("$view")
     if isinstance(shown, Instance) and isinstance(key, str):  # `module._parameters[name] = tensor`
         m.set(shown, key, value)
-    attributes.capture_store(m, value, span, "item", m.text(span))
+    if NUMBER not in receiver.cells:
+        m.store.keep(receiver, NUMBER, m.tape.tick())
+    attributes.capture_store(m, value, span, "item", m.text(span), receiver.cells[NUMBER])
 
 
 def update(m: Machine, receiver: DictObj, given: Val) -> None:

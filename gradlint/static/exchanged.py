@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gradlint.static import exposure, modules
+from gradlint.static import exposure, modules, training
 from gradlint.static.machine import Machine
 from gradlint.static.values import NODE, Instance, Tensor, Val
 from gradlint.tape import Demand, Flow, Span
@@ -52,7 +52,7 @@ def judge(m: Machine, roots: Iterable[int]) -> set[Span]:
     if not exchanges or m.outside_code or m.stumbled:
         return told
     outside, reached = exposure.seen_outside(m), m.tape.ancestors(roots)
-    stepped = {leaf for u in m.updates if u.step for leaf in u.leaves}
+    stepped = training.ever_stepped(m)
     for one in exchanges:
         optimizer = next((o for o, held in m.state.cells.get(STEPPED, ()) if _holds(held, one.gone)), None)
         unknown = any(id(p) in outside for p in (*one.gone, *one.came))

@@ -59,6 +59,12 @@ def changed(m: Machine, value: Tensor, span: Span) -> None:
         m.tape.change(node, span, m.text(span))
 
 
+def rewritten(m: Machine) -> set[int]:
+    """What got other numbers than it was initialised with, or may have: loaded, copied, moved by hand."""
+    certainly = {change.value: "init" in change.label for change in m.tape.changes}
+    return {value for value in m.written if not certainly.get(value, False)}
+
+
 def _requires(m: Machine, value: Val) -> bool:
     return isinstance(value, Tensor) and m.tape.requires[value.cells[NODE]] == "yes"
 

@@ -6,7 +6,7 @@ were made, at random or zero, while something else trains. Asked at the end of a
 
 from __future__ import annotations
 
-from gradlint.static import exchanged, exposure
+from gradlint.static import exchanged, exposure, modules, needs, training
 from gradlint.static.exchanged import Exchange
 from gradlint.static.machine import Machine
 from gradlint.static.values import NODE
@@ -27,9 +27,8 @@ def judge(m: Machine) -> None:
     if not exchanges or m.outside_code or m.stumbled:
         return
     outside = exposure.seen_outside(m)
-    stepped = {leaf for u in m.updates if u.step for leaf in u.leaves}
-    certainly = {c.value: "init" in c.label for c in m.tape.changes}
-    written = {value for value in m.written if not certainly.get(value, False)}
+    stepped = training.ever_stepped(m)
+    written = needs.rewritten(m)
     told: set[Span] = set()
     for one in exchanges:
         versions = {v for p in one.came for v in m.tape.versions(p.cells[NODE])}
@@ -45,18 +44,29 @@ def judge(m: Machine) -> None:
 
 
 def _frozen(m: Machine, one: Exchange) -> Span | None:
-    """Where all that came was frozen, the last of these places."""
+    """Where all that came was frozen after it had been put there, the last of these places; before that it is meant."""
     values = [m.tape.values[p.cells[NODE]] for p in one.came]
-    places = [v.frozen_at for v in values if v.frozen_at is not None and m.tape.requires[v.id] == "no"]
+    places = [
+        v.frozen_at for v in values if v.frozen_at is not None and v.time > one.time and m.tape.requires[v.id] == "no"
+    ]
     return max(places) if len(places) == len(values) else None
 
 
 def _trained_beside(m: Machine, one: Exchange) -> Demand | None:
-    """The first backward of a loss that was computed with what came, and from which an optimizer steps something else."""
-    came = {p.cells[NODE] for p in one.came}
-    for demand in m.tape.demands:
-        if demand.kind == "backward" and demand.certain and not demand.unknown:
-            reached = m.tape.ancestors(demand.roots)
-            if came <= reached and any(u.step and not reached.isdisjoint(u.leaves) for u in m.updates):
-                return demand
-    return None
+    """The first backward through what came, if an optimizer steps something else of the model that it was put into."""
+    came, stepped = {p.cells[NODE] for p in one.came}, training.ever_stepped(m)
+    models = {id(module): module for module, _ in m.module_calls}.values()
+    held = ({p.cells[NODE] for _, p in modules.named_parameters(m, model)} for model in models)
+    if not any(came <= parameters and not parameters.isdisjoint(stepped) for parameters in held):
+        return None
+    return next(
+        (
+            demand
+            for demand in m.tape.demands
+            if demand.kind == "backward"
+            and demand.certain
+            and not demand.unknown
+            and came <= m.tape.ancestors(demand.roots)
+        ),
+        None,
+    )

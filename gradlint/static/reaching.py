@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from gradlint.static.units import Hints, Part, Survey, Wanted, hints
+from gradlint.static.units import Names, Part, Survey, Wanted, hints, names
 from gradlint.tape import Span
 
 NEAR = 2  #: how many calls away it counts what a function minds
@@ -47,7 +47,7 @@ class _File:
 
 def leading(surveys: Mapping[Path, Survey]) -> set[Span]:
     """The places of the names of all definitions that can lead to a demand."""
-    named = {path.as_posix(): hints(survey) for path, survey in surveys.items()}
+    named = {path.as_posix(): names(survey) for path, survey in surveys.items()}
     seen = _View(named)
     asking = _Search(named, seen, lambda part: part.asks, asking=True).leading(FAR)
     return asking | _Search(named, seen, lambda part: part.minds).leading(NEAR)
@@ -72,7 +72,7 @@ def _part(wanted: Wanted, leading: AbstractSet[Span]) -> Wanted | None:
 class _Search:
     """From some functions to all that lead there; with `asking` also from the objects of libraries that ask when they are called."""
 
-    def __init__(self, surveys: Mapping[str, Hints], seen: _View, begins: Begins, *, asking: bool = False) -> None:
+    def __init__(self, surveys: Mapping[str, Names], seen: _View, begins: Begins, *, asking: bool = False) -> None:
         self._surveys, self._seen = surveys, seen
         self._files = {path: _File([p for p in survey.parts if not begins(p)]) for path, survey in surveys.items()}
         self._families = _Families(surveys, seen)
@@ -151,7 +151,7 @@ def _kept(parts: Iterable[Part], names: set[str], attributes: set[str], classes:
 class _Families:
     """The classes whose attributes an object's own methods may meet: its own, its bases, those that derive from it in its file."""
 
-    def __init__(self, surveys: Mapping[str, Hints], seen: _View) -> None:
+    def __init__(self, surveys: Mapping[str, Names], seen: _View) -> None:
         self._surveys, self._seen = surveys, seen
         self._homes: dict[str, list[tuple[str, tuple[str, ...]]]] = {}  #: name of a class -> where, its bases
         for path, survey in surveys.items():
@@ -188,7 +188,7 @@ class _Families:
 class _View:
     """For every file the others whose names mean something in it: bits of a number, for in a large project most see most."""
 
-    def __init__(self, surveys: Mapping[str, Hints]) -> None:
+    def __init__(self, surveys: Mapping[str, Names]) -> None:
         bound = {path: dict(survey.bound) for path, survey in surveys.items()}
         direct = {path: {_home(bound, home, name) for name, home in survey.bound} for path, survey in surveys.items()}
         below = {path: set(_below(path, survey, bound, direct[path])) for path, survey in surveys.items()}
@@ -216,7 +216,7 @@ class _View:
         return path == home or bool(self._seen[path] & self._bits[home])
 
 
-def _below(path: str, known: Hints, bound: Mapping[str, Mapping[str, str]], direct: set[str]) -> Iterator[str]:
+def _below(path: str, known: Names, bound: Mapping[str, Mapping[str, str]], direct: set[str]) -> Iterator[str]:
     """The files whose names are names of a file as well: those of bases, and what a package hands on."""
     yield from (
         _home(bound, bound[path][name], name) for _, bases in known.classes for name in bases if name in bound[path]

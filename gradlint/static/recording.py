@@ -196,12 +196,12 @@ class Recorder:
                 todo += [self.earlier[at]] if at in self.earlier else []
         return list(found)
 
-    def capture(self, value: int, kind: str, span: Span, label: str, present: int = -1) -> None:
-        """The value was put or handed there; `present` is what was there until then."""
+    def capture(self, value: int, kind: str, span: Span, label: str, present: int = -1, home: int = -1) -> None:
+        """The value was put or handed there; `present` is what was there until then, `home` the dict that it was put into."""
         if (value, span, kind) not in self._seen:
             self._seen.add((value, span, kind))
             before = present if (present, span, kind) in self._seen else -1
-            self.captures.append(Capture(value, kind, span, label, self.tick(), before, self.during))  # type: ignore[arg-type]
+            self.captures.append(Capture(value, kind, span, label, self.tick(), before, self.during, home))  # type: ignore[arg-type]
 
     def demand(self, **fields: object) -> Demand:
         """A place that asks for a gradient."""

@@ -44,6 +44,11 @@ def stepped(m: Machine, optimizer: Instance) -> None:
     m.updates.append(Update(m.tape.tick(), True, leaves, id(optimizer)))
 
 
+def ever_stepped(m: Machine) -> set[int]:
+    """All leaves that an optimizer stepped at some time."""
+    return {leaf for u in m.updates if u.step for leaf in u.leaves}
+
+
 def frozen_always(m: Machine, optimizer: Instance) -> tuple[int, ...]:
     """What an optimizer stepped, if all of it had been frozen whenever it did."""
     leaves = [leaf for u in m.updates if u.optimizer == id(optimizer) for leaf in u.leaves]

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -46,14 +46,22 @@ class Part(msgspec.Struct, frozen=True):
     keeps: tuple[tuple[str, bool, str, bool], ...]
 
 
-class Hints(msgspec.Struct, frozen=True):
-    """What is wanted of a file, and by which names it may come to a demand; needed once, to choose (see `reaching`)."""
+class Names(msgspec.Struct, frozen=True):
+    """By which names a file may come to a demand."""
 
-    wanted: tuple[Wanted, ...] = ()
     parts: tuple[Part, ...] = ()  #: its functions and methods; none if nothing is known of them
     bound: tuple[tuple[str, str], ...] = ()  #: names that imports bind, with the project files they come from
     classes: tuple[tuple[str, tuple[str, ...]], ...] = ()  #: its classes, with the names of their bases
     asking: tuple[str, ...] = ()  #: names of library objects that ask when they are called
+
+
+class Hints(Names, frozen=True):
+    """The same with what is wanted of the file; needed once, to choose (see `reaching`)."""
+
+    wanted: tuple[Wanted, ...] = ()
+
+
+H = TypeVar("H", bound=Names)
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -100,9 +108,20 @@ def packed(hints: Hints) -> bytes | Hints:
 
 def hints(survey: Survey) -> Hints:
     """The hints of a survey."""
-    if isinstance(survey.hints, Hints):
-        return survey.hints
-    return msgspec.msgpack.decode(zlib.decompress(survey.hints), type=Hints) if survey.hints else Hints()
+    return _unpacked(survey, Hints)
+
+
+def names(survey: Survey) -> Names:
+    """Of the hints the names alone: those of a whole project are looked at together."""
+    return _unpacked(survey, Names)
+
+
+def _unpacked(survey: Survey, kind: type[H]) -> H:
+    held = survey.hints
+    if isinstance(held, bytes):
+        return msgspec.msgpack.decode(zlib.decompress(held), type=kind) if held else kind()
+    assert isinstance(held, kind)
+    return held
 
 
 def whole_file(file: str) -> Span:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from gradlint.static import classes, exchanged, exposure, gradients, modules
+from gradlint.static import classes, exchanged, exposure, gradients, modules, training
 from gradlint.static.machine import Machine
 from gradlint.static.values import (
     NODE,
@@ -41,7 +41,7 @@ def judge(m: Machine) -> None:
         return
     outside = exposure.seen_outside(m)
     by_hand = set(m.state.cells.get(gradients.ASSIGNED, ())) | m.looked_at
-    stepped = {leaf for u in m.updates if u.step for leaf in u.leaves}
+    stepped = training.ever_stepped(m)
     for receiver, name, value, span in kept:
         hidden = [] if receiver.cells.get(name) is not value else [*_made_here(m, receiver, value)]
         leaves = {p.cells[NODE] for p in hidden if m.tape.requires[p.cells[NODE]] == "yes"}

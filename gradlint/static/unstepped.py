@@ -1,17 +1,22 @@
 """Weights of a loss that no optimizer holds: class centres, directions, uncertainties that get gradients and never change.
 
-A loss is looked at as a function, and its parameters are forgotten. Only what calls itself a loss counts: another module whose
-gradients nobody uses may well be meant to stay as it is. Asked at the end of a whole run of which all is known.
+A loss is looked at as a function, and its parameters are forgotten. Only what calls itself a loss counts, and of its parameters those
+that it makes anew: another module whose gradients nobody uses, the mean of a data set or what was loaded may well be meant to
+stay as it is. Asked at the end of a whole run of which all is known.
 """
 
 from __future__ import annotations
 
-from gradlint.static import exchanged, exposure, gradients, modules
+import re
+
+from gradlint.static import exchanged, exposure, gradients, modules, needs, training
 from gradlint.static.machine import Machine
 from gradlint.static.values import NODE, ClassObj, Instance, Tensor, Val
 from gradlint.tape import Demand, Flow, Span
 
 WEIGHTS = "weights_of_losses"  #: of the run: each such parameter, with the place where it was put
+#: what begins anywhere means to be trained; a list of numbers, or what was handed in, is a constant that moves with the model
+_FRESH = re.compile(r"\b(rand\w*|normal|zeros|ones|empty|full|eye)\(|tensor\(\s*-?[\d.]", re.IGNORECASE)
 
 
 def note(m: Machine, receiver: Instance, value: Val, span: Span) -> None:
@@ -19,7 +24,8 @@ def note(m: Machine, receiver: Instance, value: Val, span: Span) -> None:
     cls = receiver.cls
     if not (m.whole and isinstance(cls, ClassObj) and "loss" in cls.node.name.lower()) or m.doubt:
         return
-    if isinstance(value, Tensor) and m.tape.values[value.cells[NODE]].parameter and modules.is_module(m, receiver):
+    known = m.tape.values[value.cells[NODE]] if isinstance(value, Tensor) else None
+    if known is not None and known.parameter and _FRESH.search(known.label) and modules.is_module(m, receiver):
         m.set(m.state, WEIGHTS, (*m.state.cells.get(WEIGHTS, ()), (value, span)))
 
 
@@ -29,20 +35,13 @@ def judge(m: Machine) -> None:
     if not weights or m.outside_code or m.stumbled:
         return
     outside = exposure.seen_outside(m)
-    stepped = {leaf for u in m.updates if u.step for leaf in u.leaves}
-    by_hand = set(m.state.cells.get(gradients.ASSIGNED, ())) | m.looked_at | _moved(m)
+    stepped = training.ever_stepped(m)
+    by_hand = set(m.state.cells.get(gradients.ASSIGNED, ())) | m.looked_at | needs.rewritten(m)
     for value, span in weights:
         leaf = value.cells[NODE]
         untouched = m.tape.requires[leaf] == "yes" and m.tape.values[leaf].leaf and leaf not in m.tape.earlier
         if untouched and leaf not in stepped | by_hand and id(value) not in outside:
             _tell(m, leaf, span)
-
-
-def _moved(m: Machine) -> set[int]:
-    """What got other numbers after a backward, or may have: centres that the program moves itself."""
-    first = min((d.time for d in m.tape.demands if d.kind == "backward"), default=0)
-    made = {c.value for c in m.tape.changes if c.time < first}
-    return m.written - made
 
 
 def _tell(m: Machine, leaf: int, span: Span) -> None:

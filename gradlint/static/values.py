@@ -201,6 +201,7 @@ class Lib:
         return hash(self.name)
 
 
+NUMBER = "$number"  #: cell of a dict: what tells it from others, the moment something was first put there
 MADE = "$made"  #: cell of a module: the calls that led to it
 TAKEN = "$taken"  #: cell of an object: where it last got a name that it was not made under
 
