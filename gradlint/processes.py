@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -33,10 +34,11 @@ class Died:
 
 
 def available() -> bool:
-    """Whether processes can be forked."""
+    """Whether processes can be forked: not by one of them, and not by a thread beside others (the language server's)."""
     import multiprocessing
 
-    return "fork" in multiprocessing.get_all_start_methods()
+    inside = multiprocessing.current_process().daemon or threading.current_thread() is not threading.main_thread()
+    return not inside and "fork" in multiprocessing.get_all_start_methods()
 
 
 def cores() -> int:

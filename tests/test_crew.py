@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
-from gradlint import api, crew, judging, processes
+from gradlint import api, crew, judging, processes, projects
+from gradlint.cli import main
 from gradlint.config import Config, Loaded
 from gradlint.processes import Died, Processes, apart, available
 from gradlint.report import Report
@@ -156,3 +160,26 @@ def test_one_process_for_a_large_project(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(crew, "LARGE", 0)
     monkeypatch.setattr(processes, "GROWTH", 1)
     assert msgspec.json.encode(report(["fixtures/gradcam"], 1)) == msgspec.json.encode(alone)
+
+
+def test_processes_have_none_of_their_own() -> None:
+    processes: Processes[None, bool] = Processes(1, lambda: lambda _: available())
+    assert [answer for _, answer in processes.answers([None], lambda _: None)] == [False]
+    processes.close()
+    with ThreadPoolExecutor(1) as pool:
+        assert not pool.submit(available).result()
+    assert available()
+
+
+def test_large_projects_beside_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text("[tool.gradlint]\n", encoding="utf-8")
+        (tmp_path / name / "loss.py").write_text(LOSS.format(name=name) + SCRIPT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    alone = CliRunner().invoke(main, ["one", "two", "--jobs", "1", "--no-cache", "--output-format", "json"])
+    monkeypatch.setattr(crew, "LARGE", 0)
+    monkeypatch.setattr(projects, "LITTLE", 0)
+    beside = CliRunner().invoke(main, ["one", "two", "--jobs", "2", "--no-cache", "--output-format", "json"])
+    assert len(json.loads(alone.stdout)["findings"]) == 4
+    assert json.loads(beside.stdout) == json.loads(alone.stdout)

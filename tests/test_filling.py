@@ -70,3 +70,26 @@ def test_it_comes_true(tmp_path: Path, guarded: str) -> None:
 )
 def test_it_may_never_come_true(tmp_path: Path, guarded: str) -> None:
     assert rules(tmp_path, guarded) == []
+
+
+@pytest.mark.parametrize("other", ["count % 2 == 1", "(count + 1) % 2 == 0", "not (count + 1) % 2"])
+def test_a_turn_has_one_number(tmp_path: Path, other: str) -> None:
+    """Both would go through one graph; each turn goes through it once."""
+    file = tmp_path / "program.py"
+    text = """import torch
+
+net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+first = torch.optim.SGD(net.parameters(), lr=0.1)
+for count, item in enumerate(open("items")):
+    found = net(torch.ones(2, 3)).pow(2)
+    first.zero_grad()
+    if count % 2 == 0:
+        found.mean().backward()
+    if {other}:
+        found.sum().backward()
+    first.step()
+"""
+    file.write_text(text.format(other=other))
+    assert check([file]).findings == ()
+    file.write_text(text.format(other="count % 2 == 0"))
+    assert [f.rule for f in check([file]).findings] == ["freed-graph"]

@@ -80,6 +80,7 @@ class Machine:
         self.doubt = 0  #: how many undecided conditions we are inside of
         self.turns = 0  #: how many loops over unknown elements we are inside of
         self.later = 0  #: how many later turns of such loops we are inside of
+        self.phase = ""  #: what the number of the present turn was taken to be (see `schedules`), as it is written
         self.looped: set[Span] = set()  #: such loops that were run in full
         #: how many calls we are inside of that may fit none of the conditions, nor the grad mode, they were made under: an object
         #: that one setting chose, in the branch of another

@@ -25,6 +25,7 @@ _SWITCHED = (
     "main",
     "outside_code",
     "pass_begun",
+    "phase",
     "statement",
     "stumbled",
     "turns",

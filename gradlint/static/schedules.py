@@ -1,10 +1,13 @@
 """Tests of how far a loop has counted: `if step >= warmup and step % every == 0:` comes true in a run that goes on.
 
 A loop of unknown length is run twice. What a schedule lets happen every fourth time is what the program is for; taken for a mere
-possibility, none of it would be certain.
+possibility, none of it would be certain. One turn has one number: where it is taken to be one that `step % 2 == 0` holds for, the
+test `step % 2 == 1` stays open.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from gradlint.static import attributes, expressions
 from gradlint.static import program as p
@@ -21,9 +24,10 @@ def outcome(m: Machine, frame: Frame, node: p.If) -> bool | None:
     """What such a test says in time, in a whole run: only where nothing is done instead, or where the turn is left."""
     if node.orelse or not m.whole or not m.turns:
         return None
-    ops = [_op(m, frame, part) for part in _parts(node.test)]
+    parts = _parts(node.test)
+    ops = [_op(m, frame, part) for part in parts]
     if all(op in _REACHED or op == "" for op in ops) and any(ops):
-        return None if isinstance(node.body[-1], _LEAVING) else True
+        return True if not isinstance(node.body[-1], _LEAVING) and _fits(m, frame, parts, ops) else None
     early = len(ops) == 1 and ops[0] in _NOT_YET and isinstance(node.body[-1], (p.Return, p.Continue))
     return False if early else None
 
@@ -33,6 +37,13 @@ def _parts(test: p.Expr) -> tuple[p.Expr, ...]:
     if isinstance(test, p.BoolOp) and test.op == "and":
         return (*_parts(test.left), *_parts(test.right))
     return (test,)
+
+
+def _fits(m: Machine, frame: Frame, parts: Sequence[p.Expr], ops: Sequence[str | None]) -> bool:
+    """Whether the present turn may have such a number, given what it was taken to be before; from now on it has."""
+    exact = " and ".join(m.text(m.span(frame, part)) for part, op in zip(parts, ops, strict=True) if op == "==")
+    m.phase = m.phase or exact
+    return exact in ("", m.phase)
 
 
 def _op(m: Machine, frame: Frame, part: p.Expr) -> str | None:

@@ -23,9 +23,11 @@ def once(m: Machine, loop: Span) -> bool:
 
 @contextmanager
 def turn(m: Machine, *, later: bool) -> Iterator[None]:
-    """Inside a turn; `later` if one before has shown all but what turns hand on."""
+    """Inside a turn; `later` if one before has shown all but what turns hand on. What is its number is open again."""
+    around, m.phase = m.phase, ""
     m.later += later
     try:
         yield
     finally:
         m.later -= later
+        m.phase = around
