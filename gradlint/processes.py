@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-GROWTH = 64  #: MiB that a process may grow before it is replaced
+GROWTH = 40  #: MiB that a process may grow before it is replaced
 
 A = TypeVar("A")  #: a question
 B = TypeVar("B")  #: its answer

@@ -1,4 +1,6 @@
-"""Tables of constants written as Python: libcst takes kilobytes of tree for each of their tokens, and no gradient flows there.
+"""Tables written as Python: libcst takes kilobytes of tree for each of their tokens, and no gradient flows through constants.
+
+A table of several thousand lines that holds calls is one as well: its tree alone would take hundreds of megabytes.
 
 Before a text is given to libcst, a long one is replaced by a name that nobody knows. What is left stays at its place.
 """
@@ -9,13 +11,14 @@ import ast
 from collections.abc import Iterator
 
 UNKNOWN = "__data__"  #: what stands for a table: nothing is known of it
-_LONG = 20_000  #: characters of a literal that is not worth its tree
+_LONG = 20_000  #: characters of a literal of constants that is not worth its tree
+_ENDLESS = 100_000  #: characters of any literal
 _TABLES = (ast.Dict, ast.List, ast.Set, ast.Tuple)
 _DATA = (*_TABLES, ast.Constant, ast.UnaryOp, ast.UAdd, ast.USub, ast.expr_context)
 
 
 def without_tables(text: str, tree: ast.Module) -> str:
-    """The text with a name in place of each long table of constants; every other character stays where it is.
+    """The text with a name in place of each long table; every other character stays where it is.
 
     Args: a text whose lines end in line feeds, and the tree of it.
     """
@@ -30,21 +33,21 @@ def _tables(tree: ast.Module, lines: list[str]) -> Iterator[ast.expr]:
     todo: list[ast.AST] = [tree]
     while todo:
         for node in ast.iter_child_nodes(todo.pop()):
-            if isinstance(node, (ast.stmt, ast.expr)) and not _long(node, lines):
+            if isinstance(node, (ast.stmt, ast.expr)) and not _longer(node, lines, _LONG):
                 continue
-            if isinstance(node, _TABLES) and _is_data(node):
+            if isinstance(node, _TABLES) and (_is_data(node) or _longer(node, lines, _ENDLESS)):
                 yield node
             else:
                 todo.append(node)
 
 
-def _long(node: ast.stmt | ast.expr, lines: list[str]) -> bool:
+def _longer(node: ast.stmt | ast.expr, lines: list[str], limit: int) -> bool:
     assert node.end_lineno is not None
     assert node.end_col_offset is not None
     if node.lineno == node.end_lineno:
-        return node.end_col_offset - node.col_offset > _LONG
+        return node.end_col_offset - node.col_offset > limit
     between = sum(len(line) + 1 for line in lines[node.lineno - 1 : node.end_lineno - 1])
-    return between - node.col_offset + node.end_col_offset > _LONG
+    return between - node.col_offset + node.end_col_offset > limit
 
 
 def _is_data(table: ast.expr) -> bool:
