@@ -204,6 +204,7 @@ class Hook(msgspec.Struct, frozen=True):
     value: int = -1  #: for tensor hooks: the tensor
     removed: Span | None = None
     removed_at: int = 0
+    left: Span | None = None  #: the end of the `with` block that removed it
     fired: tuple[int, ...] = ()  #: the moments it ran
     calls: tuple[HookedCall, ...] = ()  #: all forward passes of its module, from the beginning of the run
     certain: bool = True  #: a whole run, unconditional, on an object that only known code has seen
@@ -228,6 +229,9 @@ class Note(msgspec.Struct, frozen=True):
         "exchanged",
         "unregistered",
         "unstepped",
+        "newcomer",
+        "outlived",
+        "twin",
     ]
     span: Span
     label: str

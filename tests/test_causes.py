@@ -10,6 +10,7 @@ import pytest
 from gradlint.api import check
 from gradlint.config import Config
 
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 CONTEXTS = {
     "generator": """
 @contextlib.contextmanager
@@ -206,6 +207,23 @@ def test_the_call_is_a_cause_of_what_is_silent(program: str, line: str, tmp_path
     causes = [text.splitlines()[s.range.start.line - 1] for s in finding.path if s.role == "cause"]
     assert finding.rule == "untrained-module"
     assert line in causes
+
+
+@pytest.mark.parametrize(
+    ("fixture", "line"),
+    [
+        ("reach/stopped_copy_of_the_fake.py", "        fooled = F.softplus(-self.judge(self.still)).mean()"),
+        ("reach/probe_session/session.py", "        return partial(relevance, net, notes)"),
+        ("reach/frozen_for_a_measure.py", "    with at_rest(model.encoder) as encoder:"),
+    ],
+)
+def test_what_the_program_mistook_or_ended_too_early_is_a_cause(fixture: str, line: str) -> None:
+    file = FIXTURES / fixture
+    (finding,) = check([file if file.parent.name == "reach" else file.parent], Config()).findings
+
+    causes = [(s.file, s.range.start.line) for s in finding.path if s.role == "cause"]
+    lines = file.read_text().splitlines()
+    assert line in [lines[number - 1] for name, number in causes if name.endswith(file.name)]
 
 
 def test_what_cuts_by_itself_under_a_mode_is_not_caused_by_it(tmp_path: Path) -> None:

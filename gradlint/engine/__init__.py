@@ -10,7 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlint.engine import absent, derivatives, hooks, needs, notes, severed, sides, terms, timing, untrained
+from gradlint.engine import (
+    absent,
+    derivatives,
+    hints,
+    hooks,
+    needs,
+    notes,
+    severed,
+    sides,
+    terms,
+    timing,
+    unspent,
+    untrained,
+)
 from gradlint.engine.findings import Case, Rules
 from gradlint.engine.graph import CUTS, NOTHING, UNKNOWN, Graph
 from gradlint.engine.merge import merge
@@ -54,6 +67,7 @@ def _beside(case: Case, tape: Tape) -> Iterator[tuple[Demand, Finding]]:
     raised = {demand.id for demand, _ in freed}
     yield from freed
     yield from ((demand, found) for demand, found in needs.overwritten(case) if found and demand.id not in raised)
+    yield from unspent.judge(case)
     for judge_hooks in (hooks.legacy, hooks.removed_early):
         yield from ((demand, found) for demand, found in judge_hooks(case) if found is not None)
 
@@ -124,6 +138,7 @@ def _of_parts(case: Case, demand: Demand, root: int) -> list[Finding | None]:
         None if dead else terms.remade_part(case, demand, root),
         terms.number_of_parameter(case, demand, root),
         *terms.unstepped(case, demand, root),
+        hints.adapted(case, demand, root),
         *terms.forgotten(case, demand, root),
     ]
 

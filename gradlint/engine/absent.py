@@ -43,7 +43,12 @@ def no_graph(case: Case, demand: Demand, root: int) -> Finding | None:
 
 def _edge_case(demand: Demand, place: Span) -> bool:
     """Whether a test hands in what the function that it tests leaves early for: one that fails would have been noticed."""
-    return place.file != demand.span.file and _TEST.search(f"/{place.file}") is not None
+    return place.file != demand.span.file and in_test(place.file)
+
+
+def in_test(file: str) -> bool:
+    """Whether a file belongs to tests, by its name or its folder."""
+    return _TEST.search(f"/{file}") is not None
 
 
 def _created(made_of: list[Value], demand: Demand) -> Span:

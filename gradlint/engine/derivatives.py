@@ -22,7 +22,7 @@ def lost_derivative(case: Case, demand: Demand, root: int) -> Finding | None:
         return None
     graph = case.graph
     ways = graph.towards(root)
-    wanted = [v for v in sorted(ways) if ways[v] == CUTS and _second_order(graph, v)]
+    wanted = [v for v in sorted(ways) if ways[v] == CUTS and second_order(graph, v)]
     if not wanted:
         return None
     roots = {r for d in graph.demands for r in d.roots}
@@ -38,7 +38,7 @@ def lost_derivative(case: Case, demand: Demand, root: int) -> Finding | None:
     return None
 
 
-def _second_order(graph: Graph, value: int) -> bool:
+def second_order(graph: Graph, value: int) -> bool:
     """Whether a value is a gradient that was taken with `create_graph`."""
     return graph.values[value].gradient and any(e.flow == Flow.CARRIES for e in graph.into[value])
 

@@ -97,7 +97,8 @@ def _fate(graph: Graph, hook: Hook, at: int) -> Fate | None:
 def _removed(hook: Hook, before: str) -> Fate:
     assert hook.removed is not None
     shared = [paths.step("cause", hook.shared, "all objects of the class share this")] if hook.shared else []
-    return Fate(f"it is removed before the {before}", (*shared, paths.step("cause", hook.removed, "removed")))
+    left = [paths.step("cause", hook.left, "the block that holds the hooks ends here")] if hook.left else []
+    return Fate(f"it is removed before the {before}", (*shared, *left, paths.step("cause", hook.removed, "removed")))
 
 
 def _unbound(graph: Graph, hook: Hook, calls: Sequence[HookedCall], until: int) -> Fate | None:

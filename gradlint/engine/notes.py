@@ -55,7 +55,7 @@ def _finding(case: Case, note: Note) -> Finding | None:
         case "written-leaf":
             message = f"{note.label} changes a leaf that requires grad in place: that raises"
             return finding(case, Claim("other", "", note.span, message, tuple(_steps(note)), slug=LEAF))
-        case "exchanged" | "unregistered" | "unstepped" | "newcomer":
+        case "exchanged" | "unregistered" | "unstepped" | "newcomer" | "outlived" | "twin":
             return finding(case, Claim("untrained", "", note.span, _untrained(note), tuple(_steps(note))))
         case "written-view":
             message = f"{note.cause_label} changes in place what the full backward hook watches: that raises"
@@ -73,6 +73,12 @@ def _untrained(note: Note) -> str:
             return f"{note.label} is replaced after {note.cause_label} took its parameters: the optimizer steps the old ones"
         case "unregistered":
             return f"{note.label} registers nothing (a plain list, dict or tensor): {note.cause_label} never steps what it keeps"
+        case "twin":
+            return (
+                f"{note.label} steps what {note.cause_label} made: the original gets the gradients, and never changes"
+            )
+        case "outlived":
+            return f"{note.label} is not undone when the block of {note.cause_label} ends: the optimizer goes on without these"
         case "unstepped":
             return f"{note.label} is not given {note.cause_label}: that parameter of the loss gets gradients and never changes"
     return f"what {note.cause_label} puts into the model is frozen here, and no optimizer ever steps it"

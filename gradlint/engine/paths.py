@@ -5,7 +5,7 @@ Knows how tape records become steps, and nothing of contracts. A new kind of hop
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from gradlint.engine.graph import Graph, Way
 from gradlint.finding import Range, Role, Step
@@ -59,6 +59,13 @@ def ended(steps: Iterable[Step], demand: Demand) -> tuple[Step, ...]:
     """Each place once, and the demand last."""
     last = step("demand", demand.span, demand.label)
     return (*_once(steps, last), last)
+
+
+def marked(steps: Sequence[Step], cause: Step) -> tuple[Step, ...]:
+    """The steps with the one at this place as a cause; in front of the demand if there is none."""
+    places = [i for i, s in enumerate(steps) if s.role == "step" and (s.file, s.range) == (cause.file, cause.range)]
+    at = places[-1] if places else len(steps) - 1
+    return (*steps[:at], cause, *steps[at + bool(places) :])
 
 
 def cut_step(edge: Edge) -> Step:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from gradlint.engine import baselines, paths
+from gradlint.engine.absent import in_test
 from gradlint.engine.findings import Case, Claim, finding
 from gradlint.engine.graph import CUTS, NOTHING, SELECTS, ZEROES, Graph, Way, is_source
 from gradlint.engine.verdict import cut_claim, frontier, name
@@ -269,8 +270,12 @@ def _dead_term(case: Case, demand: Demand, root: int, part: int) -> Finding | No
     if not edges:
         return None
     way = graph.way(edges, root, over=part)
-    if _of_many(graph, way) or _stopped_later(way):
-        return None
+    if (
+        _of_many(graph, way)
+        or _stopped_later(way)
+        or (in_test(demand.span.file) and way.frontier.span.file != demand.span.file)
+    ):
+        return None  # what a test hands to a loss in another file need not be live on both sides
     remade = [v for v in graph.towards(part) if v in graph.unwanted]
     if remade:
         return hidden(case, demand, root, remade[-1], "warning")

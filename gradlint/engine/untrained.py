@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from gradlint.engine import past, paths
 from gradlint.engine.findings import Case, Claim, finding
-from gradlint.engine.graph import CUTS, MAY_RETURN_ITSELF, NOTHING, SELECTS, ZEROES, Graph, Way
+from gradlint.engine.graph import CUTS, DATA, MAY_RETURN_ITSELF, NOTHING, SELECTS, ZEROES, Graph, Way
 from gradlint.engine.verdict import cut_claim, frontier, suspicion
 from gradlint.finding import Finding, Step
 from gradlint.tape import STOPS, Capture, Demand, Edge, Flow, Value
@@ -37,7 +37,7 @@ def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding
         if found_way is None:
             continue
         root, way = found_way
-        if way.frontier.cause in STOPS and graph.chosen(way.frontier):
+        if (way.frontier.cause in STOPS and graph.chosen(way.frontier)) or _collected(way):
             continue
         message = f"the optimizer steps {graph.values[target].label}, and no backward of this run reaches it"
         if way.frontier.cause == "remade" and graph.towards(root).get(way.frontier.dst, NOTHING) <= CUTS:
@@ -63,6 +63,12 @@ def stepped(case: Case, demand: Demand, broken: Collection[int]) -> list[Finding
         )
         return [f for f in found_else if f is not None]
     return list(places.values())
+
+
+def _collected(way: Way) -> bool:
+    """Data that was computed with gradients off, went through arrays, and is learned from later: played games, planned moves."""
+    off = next((n for n, edge in enumerate(way.edges) if edge.cause == "grad-mode"), len(way.edges))
+    return any(edge.cause in DATA for edge in way.edges[off:])
 
 
 def _way(graph: Graph, demand: Demand, target: int, strength: int) -> tuple[int, Way] | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from gradlint.engine import paths
 from gradlint.engine.findings import Case, Claim, cuts, doubtful, finding
-from gradlint.engine.graph import CUTS, Graph, Way
+from gradlint.engine.graph import CUTS, NOTHING, Graph, Way
 from gradlint.finding import Contract, Finding, Severity, Step
 from gradlint.tape import STOPS, Demand, Edge
 
@@ -35,17 +35,34 @@ def cut_claim(case: Case, demand: Demand, way: Way, message: str, *, contract: C
               likely: bool = False, extra: Iterable[Step] = ()) -> Finding | None:  # fmt: skip
     """The finding of a way that crosses a cut: placed at the frontier, named by its cause."""
     edge = way.frontier
+    used = _wrong_copy(case.graph, demand, way)
+    along = paths.along(case.graph, way, demand, extra)
     claim = Claim(
         contract=contract,
         cause=edge.cause,
         place=edge.span,
         message=f"{message}: {cuts(edge)}",
-        steps=paths.along(case.graph, way, demand, extra),
+        steps=along if used is None else paths.marked(along, used),
         likely=likely or doubtful(case.graph, way, demand),
         severity=severity,
         names=(("cut", edge.op), ("target", case.graph.values[way.start].label)),
     )
     return finding(case, claim)
+
+
+def _wrong_copy(graph: Graph, demand: Demand, way: Way) -> Step | None:
+    """Where a stopped copy is taken that another loss takes rightly, while the live one has a name of its own: it was mistaken."""
+    edge = way.frontier
+    at = way.edges.index(edge) if edge in way.edges else len(way.edges)
+    if edge.cause != "detach" or at + 1 >= len(way.edges) or edge.src not in graph.captures:
+        return None
+    others = (r for d in graph.passes for r in d.roots if d.span != demand.span)
+    if not any(graph.towards(r).get(edge.dst, NOTHING) > CUTS for r in others):
+        return None
+    following = way.edges[at + 1]
+    taken = [c for c in graph.captures.get(edge.dst, ()) if c.kind in ("read", "argument") and c.time <= following.time]
+    place = max(taken, key=lambda c: c.time).span if taken else following.span
+    return paths.step("cause", place, f"the stopped copy of {graph.captures[edge.src][-1].label} is taken")
 
 
 def frontier(graph: Graph, live: AbstractSet[int], end: int, level: int = CUTS) -> list[Edge]:

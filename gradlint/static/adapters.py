@@ -12,15 +12,19 @@ from gradlint.tape import Span
 
 #: words in the names of calls that only look at a model, measure it, move it or write it down
 _LOOKS = re.compile(
-    r"(?:^|_|(?<=[a-z])(?=[A-Z]))(?i:summar|watch|count|profil|flop|macs|print|log|show|plot|draw|save|dump|export|visual"
+    r"(?:^|_|(?<=[a-z])(?=[A-Z]))(?i:summar|watch|count|profil|flop|macs|print|log|show|plot|draw|save|dump|export|visual|scalar|histogram|write|report"
     r"|graph|info|descri|inspect|num_|size|eval|valid|test|device|cuda|compile|parallel|seed|repr)"
 )
 
 
+def looks(label: str) -> bool:
+    """Whether the name of a call says that it changes nothing of what it is given."""
+    return _LOOKS.search(label.partition("(")[0].rpartition(".")[2]) is not None
+
+
 def may_free(m: Machine, given: Iterable[Val], label: str, span: Span) -> None:
     """From now on nobody can tell whether the frozen parameters of the modules in an unknown call's arguments require grad."""
-    name = label.partition("(")[0].rpartition(".")[2]
-    if _LOOKS.search(name):
+    if looks(label):
         return
     for value in given:
         if isinstance(value, Instance) and modules.is_module(m, value):

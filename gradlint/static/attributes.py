@@ -13,6 +13,7 @@ from gradlint.static import (
     library,
     methods,
     modules,
+    object_dicts,
     overwrites,
     tensors,
     unknowns,
@@ -130,7 +131,7 @@ def _of_instance(m: Machine, frame: Frame, value: Instance, name: str, span: Spa
     if name == "__class__":
         return value.cls
     if name == "__dict__":
-        return containers.instance_dict(m, value)
+        return object_dicts.of_instance(m, value)
     special = modules.read(m, frame, value, name, span)
     if special is not NotImplemented:
         return special
@@ -185,7 +186,7 @@ def _of_module(m: Machine, value: ModuleObj, name: str) -> Val:
     if name == "__name__":
         return value.program.name
     if name == "__dict__":
-        return containers.module_dict(value)
+        return object_dicts.of_module(value)
     made = Unknown(f"{value.program.name}.{name}")
     m.store.keep(value, name, made)
     return made
@@ -199,7 +200,7 @@ def _of_super(m: Machine, frame: Frame, value: Super, name: str, span: Span) -> 
             return calls.call(m, bound.function, Args(span, frame, [value.receiver]))
         return bound
     if isinstance(value.receiver, Instance):
-        special = modules.read(m, frame, value.receiver, name, span)
+        special = modules.read(m, frame, value.receiver, name, span) if name != "forward" else NotImplemented
         if special is not NotImplemented:
             return special
         base = classes.library_base(m, value.receiver.cls) or "builtins.object"
@@ -301,7 +302,9 @@ def write(m: Machine, frame: Frame, receiver: Val, name: str, value: Val, span: 
                 return
             modules.before_write(m, receiver, name, value, span)
             flags.set_on_module(m, frame, receiver, name, value, span)
-            if not _set_by_class(m, frame, receiver, name, value, span):
+            if name == "__dict__":
+                object_dicts.replace(m, receiver, value)
+            elif not _set_by_class(m, frame, receiver, name, value, span):
                 m.set(receiver, name, value)
             if value is None:
                 m.keep_absent(receiver, name)

@@ -11,6 +11,7 @@ UNROLL = 12  #: a range up to this length is run element by element
 UNROLL_KNOWN = 200  #: so is a list whose elements are all known (the parameters of a model)
 UNROLL_OPEN = 40  #: and one that may hold more than is known of
 ALTERNATIVES = 5  #: known alternatives of one value
+DEEP = 12  #: levels of objects in objects whose tensors an unknown call is taken to have used: a model, its blocks, their layers
 ORIGINS = 50  #: how far back an unknown value is traced through what it was read from
 REHEARSALS = 40  #: hooks that are looked at where the program misses something
 CONTENT = 400  #: items that a container keeps apart

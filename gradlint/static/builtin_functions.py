@@ -11,7 +11,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from gradlint.static import attributes, builtin, calls, classes, containers, module_methods, modules, settings, tensors
+from gradlint.static import (
+    attributes,
+    builtin,
+    calls,
+    classes,
+    containers,
+    module_methods,
+    modules,
+    object_dicts,
+    settings,
+    tensors,
+)
 from gradlint.static.arguments import Args
 from gradlint.static.budget import UNROLL
 from gradlint.static.counters import as_long, numbered
@@ -266,6 +277,10 @@ def _setattr(m: Machine, args: Args) -> Val:
     if isinstance(name, str):
         for option in options(receiver):
             attributes.write(m, args.frame, option, name, value, args.span)
+    else:
+        for option in options(receiver):
+            if isinstance(option, Instance):
+                object_dicts.unsettle(m, option)
     return None
 
 
@@ -448,8 +463,8 @@ def _globals(m: Machine, args: Args) -> Val:
 def _vars(m: Machine, args: Args) -> Val:
     value = args.get(0)
     if isinstance(value, ModuleObj):
-        return containers.module_dict(value)
-    return containers.instance_dict(m, value) if isinstance(value, Instance) else _globals(m, args)
+        return object_dicts.of_module(value)
+    return object_dicts.of_instance(m, value) if isinstance(value, Instance) else _globals(m, args)
 
 
 def _namedtuple(m: Machine, args: Args) -> Val:

@@ -13,6 +13,7 @@ from gradlint.static import (
     declared,
     demands,
     exposure,
+    gradients,
     hooks,
     library,
     modes,
@@ -26,6 +27,8 @@ from gradlint.static.arguments import Args
 from gradlint.static.machine import NORMAL, Machine, defined
 from gradlint.static.store import MISSING
 from gradlint.static.values import (
+    ITEMS,
+    OPEN,
     Alt,
     Array,
     ClassObj,
@@ -46,11 +49,13 @@ from gradlint.static.values import (
     Unknown,
     Val,
     Wrapped,
+    content,
     is_raw,
 )  # fmt: skip
 from gradlint.static.words import names_a_loss
 from gradlint.tape import Span
 
+STIRRED = "$stirred"  #: the cell of a list or dict that code nobody knows may have put something into
 _OPERATORS = {
     "+": "add", "-": "sub", "*": "mul", "/": "truediv", "//": "floordiv", "%": "mod", "**": "pow", "@": "matmul",
     "&": "and", "|": "or", "^": "xor", "<<": "lshift", ">>": "rshift",
@@ -144,8 +149,9 @@ def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
         if isinstance(callee, (Tensor, Array))  # an attribute of something tensor-like that turns out to be a method
         else None
     )
+    gradients.use_all(m, args.all())
     given = [*args.all(), receiver] if receiver is not None else args.all()
-    sources = [n for v in given for n in m.nodes(v, depth=3)]
+    sources = [n for v in given for n in m.nodes(v)]
     if isinstance(callee, Unknown):
         sources.append(m.unknown_node(callee))
     made = m.unknown(
@@ -155,7 +161,7 @@ def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
     if isinstance(model, Unknown) and unknowns.is_model(model):
         unknowns.output_of(m, model, made, args)
     for value in args.all():
-        disturb(m, value, made)
+        disturb(m, value, made, adapters.looks(label))
     adapters.may_free(m, args.all(), label, args.span)
     exposure.expose(m, given)
     m.outside_code = m.outside_code or isinstance(callee, (Function, Method))
@@ -163,10 +169,18 @@ def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
     return made
 
 
-def disturb(m: Machine, value: Val, cause: Unknown) -> None:
-    """An unknown callee may append to a container it was given."""
-    if isinstance(value, (ListObj, DictObj)) and value.cells.get("$open") is not True:
-        m.set(value, "$open", True)
+def disturb(m: Machine, value: Val, cause: Unknown, looks: bool = False) -> None:
+    """An unknown callee may append to a container it was given, and anything, unless its name says that it only looks."""
+    if not isinstance(value, (ListObj, DictObj)) or STIRRED in value.cells:
+        return
+    m.set(value, OPEN, True)
+    if not looks:
+        m.set(value, STIRRED, True)
+        more = Unknown(cause.label, cause)
+        if isinstance(value, ListObj):
+            m.set(value, ITEMS, (*content(value), more))
+        else:
+            m.set(value, ("k", more), more)
 
 
 # --- functions of the project ----------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradlint.static import attributes, calls, counters, hooks, overwrites, tensors, turns, unknowns
-from gradlint.static import program as p
+from gradlint.static import attributes, calls, counters, hooks, object_dicts, overwrites, tensors, turns, unknowns
 from gradlint.static.arguments import Args
 from gradlint.static.budget import CONTENT, UNKNOWN_KEYS, UNROLL_KNOWN, UNROLL_OPEN
 from gradlint.static.joins import join_values, same
@@ -30,7 +29,6 @@ from gradlint.static.values import (
     Instance,
     Lib,
     ListObj,
-    ModuleObj,
     Raised,
     Scalar,
     Tensor,
@@ -337,9 +335,7 @@ def set_key(m: Machine, receiver: DictObj, key: Val, value: Val, span: Span) -> 
         apart = len(others) < UNKNOWN_KEYS  # else it is what any of the others may be
     if apart:
         m.set(receiver, ("k", _hashable(key)), value)
-    shown = receiver.cells.get("$view")
-    if isinstance(shown, Instance) and isinstance(key, str):  # `module._parameters[name] = tensor`
-        m.set(shown, key, value)
+    object_dicts.shown(m, receiver, key, value)  # `module._parameters[name] = tensor`
     if NUMBER not in receiver.cells:
         m.store.keep(receiver, NUMBER, m.tape.tick())
     attributes.capture_store(m, value, span, "item", m.text(span), receiver.cells[NUMBER])
@@ -350,6 +346,7 @@ def update(m: Machine, receiver: DictObj, given: Val) -> None:
     if isinstance(given, DictObj):
         for key, value in dict_items(given):
             m.set(receiver, ("k", key), value)
+            object_dicts.shown(m, receiver, key, value)
         if is_open(given):
             m.set(receiver, OPEN, True)
     elif isinstance(given, (ListObj, tuple)):
@@ -357,7 +354,8 @@ def update(m: Machine, receiver: DictObj, given: Val) -> None:
             if isinstance(pair, tuple) and len(pair) == 2:
                 m.set(receiver, ("k", _hashable(pair[0])), pair[1])
     else:
-        m.set(receiver, OPEN, True)
+        object_dicts.unsettle(m, receiver)
+        object_dicts.shown(m, receiver, given, given)
 
 
 def delete_item(m: Machine, receiver: Val, index: Val) -> None:
@@ -462,28 +460,6 @@ def extend_in_place(m: Machine, frame: Frame, op: str, present: Val, value: Val,
         update(m, present, value)
         return present
     return NotImplemented
-
-
-def instance_dict(m: Machine, value: Instance) -> DictObj:
-    """`obj.__dict__`, as it is now."""
-    made = DictObj()
-    for key, held in list(value.cells.items()):
-        if isinstance(key, str) and not key.startswith("$") and held is not MISSING:
-            made.cells["k", key] = held
-    made.cells[OPEN] = True
-    return made
-
-
-def module_dict(module: ModuleObj) -> DictObj:
-    """`module.__dict__`, as it is now; what came by a star may be more than is known."""
-    made = DictObj()
-    for name, held in list(module.cells.items()):
-        if isinstance(name, str) and held is not MISSING:
-            made.cells["k", name] = held
-    imported = (s for s in module.program.body if isinstance(s, p.ImportFrom))
-    if any(alias.name == "*" for statement in imported for alias in statement.names):
-        made.cells[OPEN] = True
-    return made
 
 
 def copied(value: Val) -> Val:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gradlint.static import attributes, builtin, calls, expected, hooks, modes, storage
+from gradlint.static import attributes, builtin, calls, expected, hooks, modes, scoped_freezes, storage
 from gradlint.static import program as p
 from gradlint.static.expressions import evaluate
 from gradlint.static.machine import NORMAL, Machine
@@ -51,18 +51,25 @@ def _around(m: Machine, generator: Generator, inside: Callable[[Val], str], span
     mode = m.mode
 
     def yielded(value: Val) -> None:
+        scoped_freezes.entering(m, None)
         with modes.through(m, mode, span):
             signals.append(inside(value))
 
+    scoped_freezes.entering(m, span)
     calls.run_around(m, generator, yielded)
+    scoped_freezes.entering(m, None)
+    scoped_freezes.left(m, span)
     return signals[-1] if signals else NORMAL
 
 
 def _managed(m: Machine, frame: Frame, context: Instance, span: Span, inside: Callable[[Val], str]) -> str:
     mode = m.mode
+    scoped_freezes.entering(m, span)
     entered = calls.special_method(m, frame, context, "__enter__", span)
+    scoped_freezes.entering(m, None)
     try:
         with modes.through(m, mode, span):
             return inside(context if entered is NotImplemented else entered)
     finally:
         calls.special_method(m, frame, context, "__exit__", span, None, None, None)
+        scoped_freezes.left(m, span)

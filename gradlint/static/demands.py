@@ -11,7 +11,10 @@ from gradlint.static import (
     hooks,
     newcomers,
     overwrites,
+    scoped_freezes,
     training,
+    twins,
+    unbound,
     unregistered,
     unstepped,
 )
@@ -250,13 +253,15 @@ def end_of_run(m: Machine) -> None:
     """What can only be said at the end of a whole run: losses nobody wants, parameters that were stepped and never reached."""
     declared_losses(m)
     roots = (*m.state.cells["roots"], *m.state.cells.get("asked", ()))
-    if not m.whole or not roots:
+    if not m.whole or not roots or m.state.cells.get(unbound.UNBOUND):
         return
     training.note_unused(m)
     explained = exchanged.judge(m, roots)
     unregistered.judge(m)
     unstepped.judge(m)
     newcomers.judge(m)
+    scoped_freezes.judge(m)
+    twins.judge(m)
     outside = exposure.seen_outside(m)
     by_hand = frozenset(m.state.cells.get(gradients.ASSIGNED, ()))
     ways = [m.tape.ancestors(roots, least) for least in (Flow.ZEROES, Flow.CUTS)]

@@ -37,7 +37,10 @@ def note(m: Machine, old: Val, new: Val, span: Span, *, inside: bool = False) ->
     after = _parameters(m, new)
     gone = tuple(p for p in before if not any(p is q for q in after))
     came = tuple(p for p in after if not any(p is q for q in before))
-    if m.whole and not m.doubt and came and (gone or inside) and not _made_of(m, came, gone):
+    if _made_of(m, came, gone):
+        # the old one lives on in the new one (`LoRALinear.from_linear(child)`): what is left is new
+        came, gone = tuple(p for p in came if not _made_of(m, (p,), gone)), ()
+    if m.whole and not m.doubt and came and (gone or inside):
         m.set(
             m.state,
             EXCHANGED,

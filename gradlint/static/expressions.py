@@ -20,6 +20,7 @@ from gradlint.static import (
     narrowing,
     overwrites,
     tensors,
+    unbound,
     untaken,
 )
 from gradlint.static import program as p
@@ -79,6 +80,7 @@ def lookup(m: Machine, frame: Frame, name: str) -> Val:
         value = Unknown(name)
         if isinstance(home, ModuleObj):
             m.store.keep(home, name, value)  # the same unknown at every reading
+            unbound.note(m, home, name)
     if value is None:
         m.note_absent(home, name)
     return value

@@ -18,6 +18,7 @@ from gradlint.static import (
     modules,
     newcomers,
     overwrites,
+    scoped_freezes,
     storage,
     tensors,
     unknowns,
@@ -57,16 +58,17 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
     node = value.cells[NODE]
     known = m.tape.values[node]
     requires = m.tape.requires[node]
+    either = known.joined and known.parameter  # frozen on one of two ways: a leaf whichever it is
     if flag is True:
         if requires == "yes":
             return
-        if requires == "maybe" and not (known.leaf and _made_here(m, node)):
+        if requires == "maybe" and not either and not (known.leaf and _made_here(m, node)):
             m.set(value, gradients.RETAINED, True)  # it is a leaf unless it required grad before
             return
-        source = node if m.tape.into[node] else None
+        source = node if m.tape.into[node] and not either else None
         made = m.tape.remake(source, span, known.label, "yes", "requires_grad_()", "remade", parameter=known.parameter)
     elif flag is False:
-        if not known.leaf:
+        if not known.leaf and not either:
             return
         newcomers.note(m, span)
         made = m.tape.remake(
@@ -78,6 +80,8 @@ def set_requires_grad(m: Machine, value: Tensor, flag: Val, span: Span) -> None:
         )
     m.tape.earlier[made] = node
     m.set(value, NODE, made)
+    if flag is False:
+        scoped_freezes.note(m, made)
 
 
 def _made_here(m: Machine, node: int) -> bool:

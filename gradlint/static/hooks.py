@@ -48,6 +48,7 @@ BACKWARD: str = "$backward_hooks"
 NO_GRAPH = "no-create-graph"  #: the cause of the cut between a root and a gradient taken without create_graph
 #: the run-wide lists of hooks that no known module holds
 TENSORS, LOOSE = "tensor_hooks", "loose"
+LEAVING = "leaving"  #: the last statement of the `with` block whose context is closing
 
 
 class Registration:
@@ -88,7 +89,7 @@ class Registration:
         self.certain = m.whole and m.doubt == 0
         self.perhaps = False
         self.fired: list[int] = []
-        self.removed: list[tuple[Span, int]] = []
+        self.removed: list[tuple[Span, int, Span | None]] = []
         self.shared: Span | None = None
         m.hooks.append(self)
 
@@ -155,7 +156,8 @@ def remove(m: Machine, handle: Instance, span: Span) -> None:
     left = tuple(e for e in holder.cells.get(key, ()) if e is not made)
     m.set(holder, key, left)
     shared = made.shared or handles.shared(made.function, handle)
-    made.learn(m, removed=[*made.removed, (span, m.tape.tick())], certain=made.certain and m.doubt == 0, shared=shared)
+    removed = [*made.removed, (span, m.tape.tick(), m.state.cells.get(LEAVING))]
+    made.learn(m, removed=removed, certain=made.certain and m.doubt == 0, shared=shared)
 
 
 def of(value: Obj, key: str) -> tuple[Registration, ...]:
@@ -397,7 +399,8 @@ def miss(m: Machine, place: Cell, span: Span, raises: bool = False) -> None:
         return
     idle = [
         i for i, h in enumerate(m.hooks)
-        if (raises and h.removed and h.certain) or (not h.fired and (raises or h.kind not in ("forward", "pre")))
+        if (h.removed and h.certain and (raises or not h.fired))
+        or (not h.fired and (raises or h.kind not in ("forward", "pre")))
     ]  # fmt: skip
     found = [i for i in idle[:REHEARSALS] if _fills(place, _rehearsed(m, m.hooks[i]))]
     if found:
@@ -463,7 +466,7 @@ def records(m: Machine) -> list[Hook]:
 
 
 def _record(m: Machine, hook: Registration, seen_outside: set[int]) -> Hook:
-    span, time = hook.removed[0] if hook.removed else (None, 0)
+    span, time, left = hook.removed[0] if hook.removed else (None, 0, None)
     copied = hook.owner.cells.get(COPIED) if isinstance(hook.owner, Instance) else None
     return Hook(
         kind=hook.kind,
@@ -473,6 +476,7 @@ def _record(m: Machine, hook: Registration, seen_outside: set[int]) -> Hook:
         value=hook.value,
         removed=span,
         removed_at=time,
+        left=left,
         stack=hook.stack,
         fired=tuple(hook.fired),
         calls=tuple(call for module, call in m.module_calls if module is hook.owner and hook.owner is not None),

@@ -48,7 +48,9 @@ from gradlint.tape import Answer, Flow, Kind, Span
 
 #: the parameter of a module whose parameters are not known one by one
 OWN = "$own"
-_WEIGHT = re.compile(r"(\w+_)?(weight|bias)(_\w+)?|(cls|class)_token|pos_embed|logit_scale")
+_WEIGHT = re.compile(
+    r"(\w+_)?(weight|bias)(_\w+)?|(cls|class|mask|reg|dist)_token|(pos|positional)_?(emb|embed|embedding)|class_embedding|logit_scale"
+)
 #: the name of a child that stands for any
 ANY = "*"
 #: layers that pass their input through and own nothing
@@ -60,6 +62,11 @@ _BARE = (
     "torch.nn.ParameterDict",
     "torch.nn.Module",
 )
+#: layers of torch.nn that are made of others, whose parameters they have (torch 2.13; a test compares them all)
+COMPOSED = frozenset((
+    "torch.nn.AdaptiveLogSoftmaxWithLoss", "torch.nn.LinearCrossEntropyLoss", "torch.nn.Transformer", "torch.nn.TransformerDecoder",
+    "torch.nn.TransformerDecoderLayer", "torch.nn.TransformerEncoder", "torch.nn.TransformerEncoderLayer",
+))  # fmt: skip
 #: modules that run the one they are given
 WRAPPERS = (
     "torch.nn.DataParallel", "torch.nn.parallel.DataParallel", "torch.nn.parallel.DistributedDataParallel",
@@ -80,7 +87,7 @@ def build(m: Machine, made: Instance, base: str, args: Args) -> None:
         return
     row = m.catalog.row(base)
     names = row.parameters if row is not None and row.module else ("weight",) if _may_train(base) else ()
-    if row is not None and row.module and not base.startswith("torch.nn."):
+    if base in COMPOSED or (row is not None and row.module and not base.startswith("torch.nn.")):
         made.opaque = True
         names = (OWN,)
     for name in names:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gradlint.static.budget import CALL_DEPTH, ORIGINS, RECURSION, BudgetHit
+from gradlint.static.budget import CALL_DEPTH, DEEP, ORIGINS, RECURSION, BudgetHit
 from gradlint.static.joins import join_values
 from gradlint.static.program import ClassDef, FunctionDef, Node, Place
 from gradlint.static.recording import Input, Recorder
@@ -285,7 +285,7 @@ class Machine:
         """The place of the call being run, for values without a place of their own."""
         return self.stack[-1] if self.stack else Span("", 1, 1, 1, 1)
 
-    def nodes(self, value: Val, depth: int = 3) -> list[int]:
+    def nodes(self, value: Val, depth: int = DEEP) -> list[int]:
         """The tape nodes of a value and of what it holds, to a depth."""
         if isinstance(value, (Tensor, Array, Scalar, Unknown)):
             node = self.node_of(value)

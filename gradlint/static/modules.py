@@ -20,6 +20,7 @@ from gradlint.static import (
     loaders,
     methods,
     module_methods,
+    sizes,
     unregistered,
     unstepped,
 )
@@ -30,6 +31,7 @@ from gradlint.static.values import (
     HELD,
     MADE,
     NODE,
+    VIEW,
     Alt,
     DictObj,
     Frame,
@@ -228,6 +230,10 @@ def read(m: Machine, frame: Frame, value: Instance, name: str, span: Span) -> Va
         return _own_parameters(value)
     if name in module_methods.METHODS or (name == "forward" and isinstance(library_name(m, value), str)):
         return Native(value, name)
+    if library_name(m, value) not in (MODULE, *_SEQUENCES):
+        plain = sizes.read(name, of_model=value.opaque)
+        if plain is not MISSING:
+            return plain
     if value.opaque:
         if layers.names_a_weight(name):
             return layers.opaque_weight(m, value, name)
@@ -255,7 +261,7 @@ def _submodules(m: Machine, value: Instance) -> DictObj:
 def _own_parameters(value: Instance) -> DictObj:
     """`module._parameters`: what is put there is an attribute of the module."""
     made = DictObj()
-    made.cells["$view"] = value
+    made.cells[VIEW] = value
     for key, held in entries(value):
         if any(isinstance(option, Tensor) for option in options(held)):
             made.cells["k", key] = held
@@ -399,6 +405,9 @@ def method(m: Machine, value: Instance, name: str, args: Args) -> Val:
         run = module_methods.METHODS.get(short)
         if run is not None:
             return run(m, value, args)
+        if short == "forward" and "." in name and classes.find(m, value.cls, short)[0] is not MISSING:
+            # `super().forward(x)` in a forward of the project
+            return layers.forward(m, value, name.rsplit(".", 1)[0], args)
         if short == "forward":
             hooks.called(m, value, args.span, m.tape.tick(), bypass=True)
             return class_forward(m, value, args)

@@ -167,11 +167,14 @@ class Recorder:
         return node
 
     def phi(self, nodes: Iterable[int], span: Span, label: str) -> int:
-        """One of several values, nobody knows which."""
+        """One of several values, nobody knows which; of parameters, frozen or not, a parameter."""
         given = list(dict.fromkeys(nodes))
         kinds = {self.values[n].kind for n in given}
         kind = kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
-        return self.result(kind, span, label, "join", [Input(n) for n in given], joined=True)
+        node = self.result(kind, span, label, "join", [Input(n) for n in given], joined=True)
+        if all(self.values[n].parameter for n in given):
+            self.values[node] = msgspec.structs.replace(self.values[node], parameter=True)
+        return node
 
     def ancestors(self, roots: Iterable[int], least: Flow = Flow.ZEROES) -> set[int]:
         """All values that a gradient from the roots arrives at, over edges of this strength."""

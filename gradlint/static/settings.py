@@ -9,12 +9,12 @@ import ast
 import json
 from collections.abc import Callable
 
-from gradlint.static import containers, expected
+from gradlint.static import containers, expected, object_dicts
 from gradlint.static import program as p
 from gradlint.static.arguments import Args
 from gradlint.static.machine import Machine
 from gradlint.static.sites import dotted
-from gradlint.static.values import OPEN, DictObj, Instance, Lib, ListObj, Raised, Scalar, Unknown, Val, dict_items
+from gradlint.static.values import OPEN, Cell, DictObj, Instance, Lib, ListObj, Raised, Scalar, Unknown, Val, dict_items
 
 PARSER = "argparse.ArgumentParser"
 NAMESPACE = "argparse.Namespace"
@@ -37,13 +37,15 @@ def method(m: Machine, parser: Instance, name: str, args: Args) -> Val:
         case "add_argument_group" | "add_mutually_exclusive_group" | "add_subparsers" | "add_parser":
             return parser
         case "set_defaults":
+            if args.rest:
+                object_dicts.unsettle(m, parser)
             for key, value in args.keywords.items():
                 m.set(parser, ("default", key), value)
             return None
         case "parse_args":
-            return _namespace(parser, args)
+            return _namespace(m, parser, args)
         case "parse_known_args":
-            return (_namespace(parser, args), ListObj([], "list", True))
+            return (_namespace(m, parser, args), ListObj([], "list", True))
     return Unknown(name)
 
 
@@ -104,9 +106,14 @@ def _value(given: object) -> Val:
 
 def insisted(m: Machine, branch: tuple[p.Stmt, ...]) -> bool:
     """Whether the branch about to run refuses an option that nobody gave: then somebody gives it, and nobody knows what."""
-    if m.absent is None or not branch or not isinstance(branch[-1], (p.Raise, p.Assert)):
+    return bool(branch) and isinstance(branch[-1], (p.Raise, p.Assert)) and needed(m, m.absent)
+
+
+def needed(m: Machine, place: Cell | None) -> bool:
+    """Whether None was read there from an option that nobody gave, and without which the program ends: from now on it is given."""
+    if place is None:
         return False
-    holder, name = m.absent
+    holder, name = place
     options = isinstance(holder, Instance) and isinstance(holder.cls, Lib) and holder.cls.name == NAMESPACE
     if not options or holder.cells.get(name, m) is not None:
         return False
@@ -145,9 +152,15 @@ def _default(args: Args, optional: bool) -> Val:
     return None if optional and args.keywords.get("required") is not True else Scalar()
 
 
-def _namespace(parser: Instance, args: Args) -> Instance:
+def _namespace(m: Machine, parser: Instance, args: Args) -> Instance:
+    """What was parsed; a namespace that was handed in keeps what it has."""
     made = Instance(Lib(NAMESPACE), args.span)
     for key, value in list(parser.cells.items()):
         if isinstance(key, tuple) and key[0] == "default":
             made.cells[key[1]] = containers.copied(value)
+    given = args.get(1, "namespace")
+    if isinstance(given, Instance):
+        made.cells.update({k: v for k, v in given.cells.items() if isinstance(k, str) and not k.startswith("$")})
+    if given is not None and (not isinstance(given, Instance) or given.cells.get(OPEN) is True):
+        object_dicts.unsettle(m, made)
     return made

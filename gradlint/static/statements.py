@@ -23,6 +23,7 @@ from gradlint.static import (
     modules,
     schedules,
     settings,
+    stumbles,
     tensors,
     turns,
     untaken,
@@ -57,8 +58,11 @@ def execute(m: Machine, frame: Frame, node: p.Stmt) -> str:
     except Raised as raised:
         if m.state.cells.get("trying") or raised.kind == EXPLICIT:
             raise
+        if settings.needed(m, raised.place):
+            return execute(m, frame, node)
         m.stumbled = True
         hooks.failed(m, raised, m.statement_span())
+        stumbles.forget(m, frame, node)
         return NORMAL
     finally:
         m.statement = around
@@ -384,7 +388,17 @@ def _loop(m: Machine, frame: Frame, turns: Any, orelse: tuple[p.Stmt, ...]) -> s
 
 
 def _with(m: Machine, frame: Frame, node: p.With) -> str:
-    return contexts.enter(m, frame, node.items, lambda: block(m, frame, node.body))
+    around = m.state.cells.get(hooks.LEAVING)
+
+    def body() -> str:
+        signal = block(m, frame, node.body)
+        m.set(m.state, hooks.LEAVING, m.span(frame, node.body[-1]))
+        return signal
+
+    try:
+        return contexts.enter(m, frame, node.items, body)
+    finally:
+        m.set(m.state, hooks.LEAVING, around)
 
 
 def _try(m: Machine, frame: Frame, node: p.Try) -> str:

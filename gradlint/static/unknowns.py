@@ -200,6 +200,8 @@ def read_unknown(m: Machine, value: Unknown, name: str, span: Span) -> Val:
         return Scalar(about=("requires_grad", value))
     if name == "is_leaf":
         return Scalar(about=("not requires_grad", value))
+    if name == "data" and m.is_part(value):  # of what a model returned: without its graph, as a tensor's is
+        return tensors.read(m, promote(m, value), name, span)
     if name in ("shape", "ndim", "dtype", "device", "is_cuda"):
         return ListObj([Scalar()], "list", True) if name == "shape" else Scalar()
     return NotImplemented

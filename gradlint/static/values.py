@@ -22,6 +22,7 @@ IDENTITY = "$id"  #: what `id()` gave for an object; a copy has its own
 ITEMS = "$items"  #: the cell that holds the content of a list or set, a tuple of values
 WHOLE = "$whole"  #: the cell of an unknown value whose parts hang on what it hangs on, and on nothing else
 HELD = "$held"  #: the cell of a library object that holds the arguments it was made of
+VIEW = "$view"  #: the cell of a dict that shows what an object holds: what is written into it is written there
 OPEN = "$open"  #: the cell that is True when a list or dict may hold more than is known
 
 
