@@ -149,7 +149,7 @@ def unknown_call(m: Machine, callee: Val, args: Args, label: str) -> Val:
         if isinstance(callee, (Tensor, Array))  # an attribute of something tensor-like that turns out to be a method
         else None
     )
-    gradients.use_all(m, args.all())
+    gradients.want_all(m, args.all())
     given = [*args.all(), receiver] if receiver is not None else args.all()
     sources = [n for v in given for n in m.nodes(v)]
     if isinstance(callee, Unknown):

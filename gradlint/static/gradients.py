@@ -109,6 +109,15 @@ def use_all(m: Machine, values: Iterable[Val]) -> None:
             use(m, option, sure=False)
 
 
+def want_all(m: Machine, values: Iterable[Val]) -> None:
+    """Gradients are handed to something nobody found: whoever does that wants them, and nothing is said of the time."""
+    for value in values:
+        for option in options(value):
+            owner = option.cells.get("$grad_of") if isinstance(option, Tensor) else None
+            if isinstance(owner, Tensor):
+                m.tape.wanted.add(owner.cells[NODE])
+
+
 def _demand(m: Machine, owner: Tensor, span: Span, time: int, sure: bool) -> bool:
     """Record the demand of a gradient that was read there and then; whether that tells of its time what there is to tell."""
     node = owner.cells[NODE]

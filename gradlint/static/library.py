@@ -11,6 +11,7 @@ from gradlint.static import (
     custom,
     declared,
     functions,
+    gradients,
     modes,
     modules,
     named_modules,
@@ -207,6 +208,7 @@ def _array(m: Machine, name: str, args: Args) -> Val:
 
 
 def _unknown(m: Machine, name: str, args: Args) -> Val:
+    gradients.use_all(m, args.all())
     return calls.unknown_call(m, Lib(name), args, m.text(args.span))
 
 
@@ -225,6 +227,7 @@ def unresolved(m: Machine, native: Native, args: Args) -> Val:
     """A method of something that has no methods here."""
     if isinstance(native.receiver, Wrapped) and native.name in ("property.setter", "property.getter"):
         return args.get(0)
+    gradients.use_all(m, args.all())
     return calls.unknown_call(m, native, args, m.text(args.span))
 
 
